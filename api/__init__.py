@@ -1,0 +1,1 @@
+"""How people and programs see it: REST, live stream, alarms; serves the built page."""

@@ -1,0 +1,1 @@
+"""How samples arrive and become figures: sources, intake, frames, pipeline, sinks."""

@@ -1,0 +1,49 @@
+"""What a source is: something that yields deliveries of samples until it is cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from plant.batch import Batch
+
+Link = Literal["connecting", "connected", "disconnected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Samples of one source as they came, with what could not be read.
+
+    refused: reason -> how many values (a message that cannot be read at all counts as one).
+    resumed: True on the first delivery after a (re)connection, so that what was missed meanwhile
+    is put on record. durable: called once, from the event loop, when the samples are in the spool.
+    """
+
+    source: str
+    batch: Batch
+    refused: Mapping[str, int] = field(default_factory=dict)
+    resumed: bool = False
+    durable: Callable[[], None] | None = None
+
+
+@dataclass(slots=True)
+class SourceHealth:
+    """What a source knows of itself; read by the page, /readyz and the metrics."""
+
+    link: Link = "connecting"
+    since: int = 0  # ns, when the link last changed
+    last_error: str = ""
+    reconnects: int = 0
+    resubscribes: int = 0  # connected but not flowing, mended
+    unresolved: dict[str, str] = field(default_factory=dict)  # tag id -> why it cannot be read
+
+
+class SourceReader(Protocol):
+    """One file per kind: collector/opcua.py, mqtt.py, file.py, replay.py. `deliveries` connects,
+    reconnects with back-off and jitter for ever, and lets a bug through. It starts with its peer
+    absent. It never writes to the plant."""
+
+    health: SourceHealth
+
+    def deliveries(self) -> AsyncIterator[Delivery]: ...

@@ -1,0 +1,1 @@
+"""Where samples and figures are kept: durable spool, embedded store, InfluxDB."""
