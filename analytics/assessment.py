@@ -52,7 +52,8 @@ class State:
 
     def to_bytes(self) -> bytes:
         buffer = io.BytesIO()
-        np.savez(buffer, **dict(self.arrays))
+        save: Any = np.savez  # its stub takes **arrays for its own keyword
+        save(buffer, **self.arrays)
         return buffer.getvalue()
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The table of figures: one row each. Field names, API schema, chart labels and docs come from it."""
+"""The table of figures: one row each. Field names, API schema, labels and docs come from it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ class Figure:
     window: Window
     unit: str
     formula: str
-    inputs: tuple[str, ...]  # signals (dotted: "cell.voltage"), figures, or plant keys ("line.current_efficiency")
+    inputs: tuple[
+        str, ...
+    ]  # signals (dotted: "cell.voltage"), figures, or plant keys ("line.current_efficiency")
     factors: tuple[str, ...]  # prefixes of plant.factors that it uses
     method: str
     source: str
@@ -33,13 +35,11 @@ class Figure:
     label_zh: str
 
 
-def rows() -> tuple[Figure, ...]:
-    raise NotImplementedError
-
-
 @cache
 def figures() -> Mapping[Scope, tuple[Figure, ...]]:
     """Rows by scope, in the order of the assessment's arrays."""
+    from analytics.figure_rows import rows  # the rows are written with Figure
+
     table = rows()
     return {scope: tuple(f for f in table if f.scope == scope) for scope in SCOPES}
 

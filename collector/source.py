@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -46,4 +46,4 @@ class SourceReader(Protocol):
 
     health: SourceHealth
 
-    def deliveries(self) -> AsyncIterator[Delivery]: ...
+    def deliveries(self) -> AsyncGenerator[Delivery, None]: ...

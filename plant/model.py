@@ -44,7 +44,8 @@ class Tag:
     entity: str
     signal: Signal
     source: str
-    address: Mapping[str, str]  # opcua: node, namespace; mqtt: topic, pointer, time, time_format, format; file: column
+    # opcua: node, namespace; mqtt: topic, pointer, time, time_format, format; file: column
+    address: Mapping[str, str]
     unit: str  # on the wire
     scale: float  # signal unit = wire * scale + offset
     offset: float
@@ -222,7 +223,7 @@ class Plant:
     meters: tuple[Meter, ...]
     boilers: tuple[Boiler, ...]
     sources: tuple[Source, ...]
-    signals: Mapping[str, Signal]
+    signals: Mapping[str, Signal]  # by "{entity kind}.{name}"
     tags: tuple[Tag, ...]
     alarms: tuple[AlarmRule, ...]
     factors: Mapping[str, Factor]

@@ -34,7 +34,7 @@ class FigureBlock:
     values: NDArray[np.float64]
 
 
-class StoreUnavailable(Exception):  # noqa: N818  reads as what it says
+class StoreUnavailable(Exception):
     """The store cannot be reached or is overloaded now; the same call may succeed later."""
 
 
@@ -49,18 +49,21 @@ class Store(Protocol):
     def write_samples(self, batch: Batch) -> Written: ...
 
     def write_figures(self, block: FigureBlock) -> int:
-        """Keep figures, replacing those of the same key; returns values written."""
+        """Keep figures, replacing those of the same key; returns values written. NaN is not kept
+        and replaces nothing."""
 
     def write_events(self, kind: str, rows: Sequence[dict[str, Any]]) -> int:
         """Keep events: kind "alarm" or "anode_effect"; each row has `key` (str), `time` (ns) and
-        JSON-able fields. A row with a known key replaces it."""
+        JSON-able fields. A row with a known key, of the same time, replaces it."""
 
     def samples(self, tags: Sequence[int] | None, start: int, end: int) -> Batch:
         """Samples of these columns (None: all), sorted by (tag, time), bit for bit as written."""
 
     def figures(
         self, scope: str, names: Sequence[str], entities: Sequence[str] | None, start: int, end: int
-    ) -> FigureBlock: ...
+    ) -> FigureBlock:
+        """Figures kept in [start, end) of these entities (None: all of the plant), with the times
+        at which there is one, ascending."""
 
     def events(self, kind: str, start: int, end: int) -> list[dict[str, Any]]: ...
 

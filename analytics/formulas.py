@@ -1,0 +1,85 @@
+"""The formulas of a smelter's energy and emissions, one by one, as numbers in and numbers out.
+
+Constants come from the plant's factors, each with its source; none is typed here. 44/12 is the
+ratio of CO2 to carbon that the reporting rules prescribe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plant.model import Factor
+
+CO2_PER_CARBON = 44 / 12
+HOURS = 3600.0
+DAY_S = 86400.0
+
+
+def metal_per_charge(factors: Mapping[str, Factor]) -> float:
+    """Aluminium by Faraday's law, M/(3F), without losses. -> [kg/kAh]
+
+    Check: 8.0537455 kg/(kA·day).
+    """
+    molar_mass = factors["constant.molar_mass_Al"].value
+    faraday = factors["constant.faraday"].value
+    return molar_mass / (3 * faraday) * HOURS
+
+
+def faraday_mass(charge_kAh: float, current_efficiency: float, kg_per_kAh: float) -> float:
+    """Metal produced. [kAh], fraction, [kg/kAh] -> [kg]"""
+    return kg_per_kAh * current_efficiency * charge_kAh
+
+
+def dc_specific_energy(voltage_V: float, current_efficiency: float, kg_per_kAh: float) -> float:
+    """DC energy per tonne at a charge-weighted voltage. [V], fraction, [kg/kAh] -> [kWh/t]"""
+    return 1000 * voltage_V / (kg_per_kAh * current_efficiency)
+
+
+def pseudo_resistance(voltage_V: float, current_kA: float, extrapolated_voltage_V: float) -> float:
+    """(V − V0)/I. [V], [kA], [V] -> [µΩ]. Source: Banta et al., Light Metals 2003."""
+    return 1000 * (voltage_V - extrapolated_voltage_V) / current_kA
+
+
+def anode_co2_per_t(net_carbon_t_per_t: float, sulphur_percent: float, ash_percent: float) -> float:
+    """CO2 of the anodes consumed. [t/t], [%], [%] -> [t/t]. Source: IPCC 2006 Vol 3, Eq 4.21."""
+    return net_carbon_t_per_t * (1 - sulphur_percent / 100 - ash_percent / 100) * CO2_PER_CARBON
+
+
+def pfc_slope(
+    aem_min: float,
+    production_t: float,
+    slope: float,
+    weight_fraction: float,
+    gwp_cf4: float,
+    gwp_c2f6: float,
+) -> tuple[float, float, float]:
+    """CF4, C2F6 and CO2e by the slope method.
+
+    [min/(cell·d)], [t], [(kg/t)/(min/(cell·d))], [t/t], [t/t], [t/t] -> [kg], [kg], [t].
+    Source: Regulation (EU) 2025/2547, Annex II, Eq 21-23 and 26; IPCC 2006 Vol 3, Eq 4.26.
+    """
+    cf4 = aem_min * slope * production_t
+    c2f6 = cf4 * weight_fraction
+    return cf4, c2f6, (cf4 * gwp_cf4 + c2f6 * gwp_c2f6) / 1000
+
+
+def fuel_co2_per_t(ncv_GJ_per_t: float, carbon_t_per_GJ: float, oxidation: float) -> float:
+    """CO2 of a tonne of fuel. [GJ/t], [t/GJ], fraction -> [t/t]. Source: MEE reporting guide."""
+    return ncv_GJ_per_t * carbon_t_per_GJ * oxidation * CO2_PER_CARBON
+
+
+def boiler_direct(
+    steam_t_per_h: float, heat_MJ_per_t: float, fuel_t_per_h: float, fuel_GJ_per_t: float
+) -> float:
+    """Heat in steam and blowdown over heat in fuel. [t/h], [MJ/t], [t/h], [GJ/t] -> [%]
+
+    heat_MJ_per_t: see `analytics.steam.heat_per_steam`. Source: direct method of GB/T 10180.
+    """
+    return 100 * steam_t_per_h * heat_MJ_per_t / (1000 * fuel_t_per_h * fuel_GJ_per_t)
+
+
+def standard_coal_per_steam(
+    fuel_t: float, fuel_GJ_per_t: float, steam_t: float, coal_GJ_per_t: float
+) -> float:
+    """Fuel as standard coal per tonne of steam. [t], [GJ/t], [t], [GJ/t] -> [kgce/t]"""
+    return 1000 * fuel_t * fuel_GJ_per_t / (coal_GJ_per_t * steam_t)

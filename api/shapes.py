@@ -1,0 +1,288 @@
+"""The bodies of the API, for OpenAPI and for those who write a client. Times are ISO 8601 UTC with
+a Z, `time_ms` is ms since the epoch, null is NaN: unknown."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Column = list[float | None]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SiteBody(Body):
+    id: str
+    name: str
+    name_zh: str
+    time_zone: str
+    grid_region: str
+    shifts: list[str]
+
+
+class SectionBody(Body):
+    id: str
+    cells: list[str]
+
+
+class LineBody(Body):
+    id: str
+    name: str
+    name_zh: str
+    technology: str
+    nominal_current_kA: float
+    sections: list[SectionBody]
+    cells: list[str]
+    tags: list[str]
+
+
+class CellBody(Body):
+    id: str = Field(examples=["L1-001"])
+    number: str
+    line: str
+    section: str
+    target_voltage_V: float
+    target_dc_kWh_per_t: float
+    tags: list[str] = Field(examples=[["L1-001.voltage"]])
+
+
+class BoilerBody(Body):
+    id: str
+    name: str
+    fuel: str
+    tags: list[str]
+
+
+class MeterBody(Body):
+    id: str
+    name: str
+    line: str
+    tags: list[str]
+
+
+class SourceBody(Body):
+    id: str
+    kind: str
+
+
+class SignalBody(Body):
+    name: str
+    entity: str
+    unit: str
+    kind: str
+    label: str
+    label_zh: str
+
+
+class FigureBody(Body):
+    name: str = Field(examples=["dc_specific_energy_hour"])
+    scope: str
+    window: str
+    unit: str
+    formula: str
+    inputs: list[str]
+    factors: list[str]
+    method: str
+    source: str
+    coverage: str
+    decimals: int
+    label: str
+    label_zh: str
+
+
+class AlarmRuleBody(Body):
+    id: str
+    kind: str
+    each: str
+    on: str
+    high: float | None
+    low: float | None
+    priority: int
+    label: str
+    label_zh: str
+
+
+class PlantBody(Body):
+    site: SiteBody
+    beat_s: float
+    lines: list[LineBody]
+    cells: list[CellBody]
+    boilers: list[BoilerBody]
+    meters: list[MeterBody]
+    rectifiers: list[MeterBody]
+    sources: list[SourceBody]
+    signals: list[SignalBody]
+    figures: dict[str, list[FigureBody]]
+    alarms: list[AlarmRuleBody]
+
+
+class SourceStatusBody(Body):
+    id: str
+    kind: str
+    link: Literal["connecting", "connected", "disconnected"]
+    flowing: bool
+    age_s: float | None
+    last_error: str
+    unresolved: int
+
+
+class SourceDetailBody(SourceStatusBody):
+    unresolved_tags: dict[str, str] = Field(examples=[{"L1-001.voltage": "BadNodeIdUnknown"}])
+
+
+class SourcesBody(Body):
+    sources: list[SourceDetailBody]
+
+
+class AlarmCountsBody(Body):
+    open: int
+    unacknowledged: int
+
+
+class LiveBody(Body):
+    time: str | None = Field(examples=["2026-11-21T11:40:01Z"])
+    time_ms: int | None = Field(examples=[1795261201000])
+    stale: bool
+    figures: dict[str, dict[str, Column]] = Field(examples=[{"cell": {"voltage": [3.95, None]}}])
+    signals: dict[str, dict[str, Column]] = Field(examples=[{"line": {"current": [600.1]}}])
+    sources: list[SourceStatusBody]
+    alarms: AlarmCountsBody
+
+
+class FiguresBody(Body):
+    scope: str
+    names: list[str]
+    entities: list[str]
+    unit: dict[str, str]
+    decimated: bool
+    time_ms: list[int]
+    values: dict[str, dict[str, Column]] = Field(
+        examples=[{"L1-001": {"dc_specific_energy_hour": [12650.1, None]}}]
+    )
+
+
+class SamplesBody(Body):
+    tag: str
+    unit: str
+    hold_s: float | None = Field(description="how long a reading stands; null: until the next one")
+    decimated: bool
+    time_ms: list[int]
+    min: Column
+    max: Column
+    quality: list[int] = Field(description="of all samples of the point: worst severity, any mark")
+
+
+class AlarmBody(Body):
+    id: int
+    rule: str
+    entity: str
+    line: str
+    priority: int
+    state: str = Field(examples=["unack-active", "ack-active", "rtn-unack", "normal"])
+    label: str
+    label_zh: str
+    value: float | None
+    limit: float | None
+    unit: str
+    raised: str
+    cleared: str | None
+    acknowledged: str | None
+    acknowledged_by: str
+    comment: str
+
+
+class AlarmsBody(Body):
+    alarms: list[AlarmBody]
+
+
+class Acknowledgement(Body):
+    """Who takes note of an alarm, and what they say."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        str_strip_whitespace=True,
+        json_schema_extra={"examples": [{"who": "Li Wei", "comment": "beam checked"}]},
+    )
+
+    who: str = Field(min_length=1, max_length=80)
+    comment: str = Field(default="", max_length=1000)
+
+
+class InputBody(Body):
+    name: str
+    entity: str
+    value: float | None
+    unit: str
+
+
+class FactorBody(Body):
+    name: str
+    value: float
+    unit: str
+    source: str
+    year: int | None
+    certainty: str
+
+
+class ExplanationBody(Body):
+    figure: str
+    scope: str
+    entity: str
+    label: str
+    label_zh: str
+    time: str
+    value: float | None
+    unit: str
+    formula: str
+    method: str
+    source: str
+    coverage: float | None
+    inputs: list[InputBody]
+    factors: list[FactorBody]
+
+
+class AnodeEffectBody(Body):
+    cell: str
+    line: str
+    start: str
+    end: str
+    above_s: float
+    elapsed_s: float
+    max_V: float
+    mean_V: float
+    runs: int
+    incomplete: bool
+
+
+class AnodeEffectsBody(Body):
+    anode_effects: list[AnodeEffectBody]
+
+
+class GapBody(Body):
+    tag: str
+    start: str
+    end: str
+    cause: str
+
+
+class GapsBody(Body):
+    gaps: list[GapBody]
+
+
+class LedgerRowBody(Body):
+    received: int
+    stored: int
+    spooled: int
+    rejected: dict[str, int] = Field(examples=[{"not-finite": 2}])
+    balance: int = Field(description="received - stored - spooled - rejected; 0 when it closes")
+
+
+class LedgerBody(Body):
+    sources: dict[str, LedgerRowBody]
+
+
+class HealthBody(Body):
+    status: Literal["ok"]

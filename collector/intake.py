@@ -1,0 +1,165 @@
+"""From deliveries to durable samples: validated, counted, committed, then acknowledged and fed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from collector.screen import CAUSES, Gaps, Track, screen
+from collector.source import Delivery
+from plant.batch import Batch, Quality
+from plant.model import Plant
+from store.spool import Gap, Spool, SpoolFull
+
+WAITING = 64
+"""Deliveries that may wait for a commit; then `put` waits, and so the sources do."""
+ROWS = 100_000
+"""Rows in one commit at most, unless a single delivery has more."""
+RETRY_S = 1.0
+PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
+"""What SQLite says of a disk that is full, slow or away; anything else is a bug."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Counts:
+    """Since the process began. received = kept + refused; by source, and (source, reason)."""
+
+    received: Counter[str] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    flagged: Counter[tuple[str, str]] = field(default_factory=Counter)
+    commits: int = 0
+    commit_seconds: float = 0.0
+
+
+class Intake:
+    """`put` deliveries while `run` commits them. One writer to the spool, in one thread."""
+
+    def __init__(
+        self,
+        plant: Plant,
+        spool: Spool,
+        feed: Callable[[Batch], None],
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.counts = Counts()
+        self.blocked = ""  # why nothing can be committed now
+        self._plant = plant
+        self._spool = spool
+        self._feed = feed
+        self._clock = clock
+        self._began = clock()
+        self._track = Track.of(spool.last_times())
+        self._queue: asyncio.Queue[tuple[Delivery, int]] = asyncio.Queue(WAITING)
+        self._thread = ThreadPoolExecutor(1, "spool")
+        self._tags_of = {
+            source.id: plant.source_of_tag == i for i, source in enumerate(plant.sources)
+        }
+
+    async def put(self, delivery: Delivery) -> None:
+        """Hand in a delivery; returns when there is room for it. `durable` comes later."""
+        await self._queue.put((delivery, self._clock()))
+
+    async def run(self) -> None:
+        """Commit what is put, for ever."""
+        while True:
+            waiting = [await self._queue.get()]
+            rows = len(waiting[0][0].batch)
+            while rows < ROWS and not self._queue.empty():
+                waiting.append(self._queue.get_nowait())
+                rows += len(waiting[-1][0].batch)
+            await self._commit(waiting)
+            for _ in waiting:
+                self._queue.task_done()
+
+    async def drain(self) -> None:
+        """Return when all that was put is durable."""
+        await self._queue.join()
+
+    async def _commit(self, waiting: Sequence[tuple[Delivery, int]]) -> None:
+        received: Counter[str] = Counter()
+        refused: Counter[tuple[str, str]] = Counter()
+        kept: list[Batch] = []
+        suspects: list[NDArray[np.bool_]] = []
+        gaps: list[Gap] = []
+        for delivery, now in waiting:
+            source = delivery.source
+            accepted, faults = screen(self._plant, delivery.batch, now)
+            for reason, count in (*delivery.refused.items(), *faults.items()):
+                refused[source, reason] += count
+                received[source] += count
+            if delivery.resumed:
+                self._track.resume(self._tags_of[source], self._began)
+            suspect, accepted, found = self._track.follow(self._plant, accepted)
+            kept.append(accepted)
+            suspects.append(suspect)
+            gaps += self._gaps(found)
+            backwards = int((accepted.quality & Quality.COUNTER_BACKWARDS > 0).sum())
+            if backwards:
+                self.counts.flagged[source, "counter_backwards"] += backwards
+        batch = Batch.concat(kept)
+        for i, count in enumerate(np.bincount(self._plant.source_of_tag[batch.tags])):
+            received[self._plant.sources[i].id] += int(count)
+        suspect = np.concatenate(suspects)
+        if received.total():
+            await self._append(partial(self._spool.append, batch, received, refused, gaps, suspect))
+        self.counts.received += received
+        self.counts.refused += refused
+        for delivery, _ in waiting:
+            if delivery.durable is not None:
+                delivery.durable()
+        if len(batch):
+            self._feed(batch)
+
+    async def _append(self, append: Callable[[], int]) -> None:
+        """Make it durable, however long the disk stays full; nothing is acknowledged before."""
+        loop = asyncio.get_running_loop()
+        began = time.perf_counter()
+        while True:
+            try:
+                await loop.run_in_executor(self._thread, append)
+                break
+            except (SpoolFull, sqlite3.OperationalError) as error:
+                if not _may_pass(error):
+                    raise
+                if not self.blocked:
+                    log.error(
+                        "samples cannot be made durable, sources wait: free space on the disk, "
+                        "or bring the store back",
+                        reason=str(error),
+                    )
+                self.blocked = str(error)
+                await asyncio.sleep(RETRY_S)
+        if self.blocked:
+            log.info("samples are durable again")
+            self.blocked = ""
+        self.counts.commits += 1
+        self.counts.commit_seconds += time.perf_counter() - began
+
+    def _gaps(self, found: Gaps) -> list[Gap]:
+        rows = zip(found.tags, found.starts, found.ends, found.causes, strict=True)
+        tags = self._plant.tags
+        return [Gap(tags[t].id, int(s), int(e), CAUSES[int(c)]) for t, s, e, c in rows]
+
+
+def _may_pass(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_FULL)  # SpoolFull carries none
+    return code & 0xFF in PASSING

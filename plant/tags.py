@@ -1,0 +1,344 @@
+"""[[tags]] templates and [[tags_csv]] files -> tags."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from plant.addresses import complaint, written
+from plant.explain import validate
+from plant.model import EntityKind, Signal, Source, Tag
+from plant.problems import Problems
+from plant.ranges import RangeError, cell_numbers
+from plant.schema import ADDRESS, Address, CsvTag, TagsRow
+from plant.suggest import did_you_mean
+from plant.templates import TemplateError, check
+from plant.units import UnitError, conversion
+
+Say = Callable[[str, str], None]
+"""Puts on record what is wrong with a key of a row."""
+
+PLACEHOLDERS: dict[str, tuple[str, ...]] = {
+    "site": ("site", "id", "signal", "name"),
+    "line": ("site", "line", "id", "signal", "name"),
+    "cell": ("site", "line", "section", "cell", "id", "signal", "name"),
+    "rectifier": ("site", "line", "id", "signal", "name"),
+    "meter": ("site", "line", "id", "signal", "name"),
+    "boiler": ("site", "id", "signal", "name"),
+}
+
+
+EQUIPMENT = ("line", "cell", "rectifier", "meter", "boiler")
+
+
+class BadRow(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """Something that tags belong to, with what fills the placeholders of a template."""
+
+    id: str
+    kind: EntityKind
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the tags of one signal in one row have in common."""
+
+    signal: Signal
+    name: str  # at the source
+    unit: str
+    scale: float
+    offset: float
+    low: float
+    high: float
+    interval_s: float
+    hold_s: float
+
+
+class TagReader:
+    """Collects tags in the order of the file, each id and each address once."""
+
+    def __init__(
+        self,
+        signals: Mapping[str, Signal],
+        entities: Sequence[Entity],
+        lines: Sequence[str],
+        sources: Sequence[Source],
+        problems: Problems,
+    ) -> None:
+        self.tags: list[Tag] = []
+        self._signals = signals
+        self._entities = {e.id: e for e in entities}
+        self._lines = lines
+        self._sources = {s.id: s for s in sources}
+        self._problems = problems
+        self._by_id: dict[str, str] = {}
+        self._by_address: dict[tuple[str, ...], str] = {}
+
+    def template(self, index: int, row: TagsRow) -> None:
+        """The tags of one [[tags]] row."""
+
+        def say(key: str, text: str) -> None:
+            self._problems.add(("tags", index, *key.split(".")), text)
+
+        try:
+            measured = [self._measured(row, signal, say) for signal in row.signals]
+            entities = self._chosen(row, say)
+            for key in ("source", *written(row)):
+                try:
+                    check(getattr(row, key), PLACEHOLDERS[row.each])
+                except TemplateError as error:
+                    say(key, str(error))
+                    raise BadRow from None
+            for entity in entities:
+                for what in measured:
+                    values = {**entity.values, "signal": what.signal.name, "name": what.name}
+                    self._add(row, entity, what, values, f"tags[{index}]", say)
+        except BadRow:
+            return
+
+    def table(self, file: Path, say_file: Say) -> None:
+        """The tags of a CSV file, one a line."""
+        for number, cells in _csv_lines(file, say_file):
+
+            def say(key: str, text: str, number: int = number) -> None:
+                self._problems.add_at(str(file), number, key, text)
+
+            if None in cells:
+                say("row", "has more cells than the header; put quotes around text with commas")
+                continue
+            row, errors = validate(
+                CsvTag, {k: v.strip() for k, v in cells.items() if v and v.strip()}
+            )
+            for key, text in errors:
+                say(".".join(map(str, key)), text)
+            if row is None:
+                continue
+            try:
+                entity = self._entities.get(row.entity)
+                if entity is None:
+                    hint = did_you_mean(row.entity, self._entities)
+                    self._absent("entity", f'there is no "{row.entity}"; {hint}', say)
+                what = self._measured(row, row.signal, say, entity.kind)
+                self._add(row, entity, what, None, f"{file}:{number}", say)
+            except BadRow:
+                continue
+
+    def _measured(
+        self, row: TagsRow | CsvTag, name: str, say: Say, kind: EntityKind | None = None
+    ) -> Measured:
+        kind = kind or row.each  # type: ignore[union-attr]
+        signal = self._signals.get(f"{kind}.{name}")
+        if signal is None:
+            known = [s.name for s in self._signals.values() if s.entity == kind]
+            key = "signal" if isinstance(row, CsvTag) else "signals"
+            hint = did_you_mean(name, known)
+            say(key, f'a {kind} has no signal "{name}"; {hint} (or declare it in a [[signal]])')
+            raise BadRow
+
+        def own(key: str, otherwise: Any) -> Any:
+            value = getattr(row, key)
+            if isinstance(value, dict):
+                for other in value:
+                    if other not in row.signals:  # type: ignore[union-attr]
+                        hint = did_you_mean(other, row.signals)  # type: ignore[union-attr]
+                        say(f"{key}.{other}", f"is not a signal of this row; {hint}")
+                value = value.get(name)
+            return otherwise if value is None else value
+
+        unit = own("unit", signal.unit)
+        try:
+            unit_scale, unit_offset = conversion(unit, signal.unit)
+        except UnitError as error:
+            say("unit", f"{kind}.{name}: {error}")
+            raise BadRow from None
+        scale = own("scale", 1.0)
+        if scale == 0:
+            say("scale", f"{kind}.{name}: must not be 0; write 1 or leave it out")
+        low, high = own("low", signal.low), own("high", signal.high)
+        if low >= high:
+            say(
+                "low",
+                f"{kind}.{name}: low {low:g} is not below high {high:g}; write limits "
+                f"in {signal.unit} with low < high",
+            )
+        interval_s, hold_s = own("interval_s", 1.0), own("hold_s", signal.hold_s)
+        if hold_s < interval_s:
+            say(
+                "interval_s",
+                f"{kind}.{name}: a reading every {interval_s:g} s stands for {hold_s:g} s only; "
+                f"write hold_s = {3 * interval_s:g} or a shorter interval_s",
+            )
+        return Measured(
+            signal,
+            row.signals[name]
+            if isinstance(row, TagsRow) and isinstance(row.signals, dict)
+            else name,
+            unit,
+            scale * unit_scale,
+            own("offset", 0.0) * unit_scale + unit_offset,
+            low,
+            high,
+            interval_s,
+            hold_s,
+        )
+
+    def _chosen(self, row: TagsRow, say: Say) -> list[Entity]:
+        """The entities of a row: all of its kind, or those that lines, cells, only leave."""
+        chosen = [e for e in self._entities.values() if e.kind == row.each]
+        if not chosen:
+            what = f"the plant has no {row.each}; add a [[{row.each}]] or leave these tags out"
+            self._absent("each", what, say)
+        for name in row.only or ():
+            if name not in (ids := [e.id for e in chosen]):
+                self._absent("only", f'there is no "{name}"; {did_you_mean(name, ids)}', say)
+        for name in row.lines or ():
+            if name not in self._lines:
+                hint = did_you_mean(name, self._lines)
+                self._absent("lines", f'there is no "{name}"; {hint}', say)
+        if row.only is not None:
+            chosen = [e for e in chosen if e.id in row.only]
+        if row.lines is not None:
+            chosen = [e for e in chosen if e.values.get("line") in row.lines]
+        if row.cells is not None:
+            try:
+                numbers = cell_numbers(row.cells)
+            except RangeError as error:
+                say("cells", str(error))
+                raise BadRow from None
+            present = {e.values.get("cell") for e in chosen}
+            if missing := [n for n in numbers if n not in present]:
+                what = f"there is no cell {missing[0]}; write a range that the sections have"
+                self._absent("cells", what, say)
+            wanted = set(numbers)
+            chosen = [e for e in chosen if e.values.get("cell") in wanted]
+        if not chosen:
+            self._absent("each", f"no {row.each} is left; widen lines, cells or only", say)
+        return chosen
+
+    def _absent(self, key: str, text: str, say: Say) -> NoReturn:
+        """Ends a row that names what is not there; no news while equipment has problems itself."""
+        if not self._problems.touch(*EQUIPMENT):
+            say(key, text)
+        raise BadRow
+
+    def _add(
+        self,
+        row: Address,
+        entity: Entity,
+        what: Measured,
+        values: Mapping[str, str] | None,
+        where: str,
+        say: Say,
+    ) -> None:
+        """One tag. `values` fill its templates; None when it has none (CSV)."""
+
+        def filled(key: str) -> str:
+            text: str = getattr(row, key)
+            if values is None:
+                return text
+            try:
+                return text.format_map(values)
+            except KeyError as error:
+                say(
+                    key,
+                    f'"{text}" needs {{{error.args[0]}}}, which {entity.kind} "{entity.id}" '
+                    "has not; choose others with only = […]",
+                )
+                raise BadRow from None
+
+        source = self._sources.get(filled("source"))
+        if source is None:
+            if self._problems.touch("source", "line"):
+                raise BadRow
+            hint = did_you_mean(filled("source"), self._sources)
+            say("source", f'there is no source "{filled("source")}"; {hint}')
+            raise BadRow
+        address = self._address(row, source, filled, say)
+        tag_id = f"{entity.id}.{what.signal.name}"
+        if earlier := self._by_id.get(tag_id):
+            say(
+                "signals" if values else "signal",
+                f"{tag_id} is already read by {earlier}; leave it out of one",
+            )
+            raise BadRow
+        key = (source.id, *list(address.values())[:2])
+        if earlier := self._by_address.get(key):
+            shown = (
+                address.get("node")
+                or address.get("column")
+                or (f"{address['topic']} {address['pointer']}".strip())
+            )
+            say(
+                next(iter(address)),
+                f'{tag_id} and {earlier} have the same address "{shown}"; '
+                "put a placeholder such as {id} or {name} into it",
+            )
+            raise BadRow
+        self._by_id[tag_id], self._by_address[key] = where, tag_id
+        self.tags.append(
+            Tag(
+                column=len(self.tags),
+                id=tag_id,
+                entity=entity.id,
+                signal=what.signal,
+                source=source.id,
+                address=address,
+                unit=what.unit,
+                scale=what.scale,
+                offset=what.offset,
+                low=what.low,
+                high=what.high,
+                interval_s=what.interval_s,
+                hold_s=what.hold_s,
+            )
+        )
+
+    @staticmethod
+    def _address(
+        row: Address, source: Source, filled: Callable[[str], str], say: Say
+    ) -> dict[str, str]:
+        keys = ADDRESS[source.kind]
+        for key in written(row):
+            if key not in keys:
+                hint = f"has no {key}; write {', '.join(keys)}"
+                say(key, f'source "{source.id}" is {source.kind} and {hint}')
+                raise BadRow
+        address = {key: filled(key) for key in keys}
+        if not address[keys[0]]:
+            say(keys[0], f'missing for {source.kind} source "{source.id}"; write {keys[0]} = "…"')
+            raise BadRow
+        problem = complaint(source.kind, address)
+        if problem:
+            say(*problem)
+            raise BadRow
+        if source.kind == "opcua":
+            address["namespace"] = address["namespace"] or source.options["namespace"]
+        return address
+
+
+def _csv_lines(file: Path, say: Say) -> Iterator[tuple[int, dict[Any, Any]]]:
+    """(line number, cells by column) of a CSV file with a header."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            columns = list(reader.fieldnames or ())
+            if unknown := [c for c in columns if c not in CsvTag.model_fields]:
+                hint = did_you_mean(unknown[0], CsvTag.model_fields, show=20)
+                say("file", f'{file} has an unknown column "{unknown[0]}"; {hint}')
+                return
+            for cells in reader:
+                yield reader.line_num, cells
+    except FileNotFoundError:
+        say("file", f"there is no file {file}; its path counts from the plant file's folder")
+    except UnicodeDecodeError:
+        say("file", f"{file} is not UTF-8; save it as UTF-8")
+    except (OSError, csv.Error) as error:
+        say("file", f"{file} cannot be read: {error}; correct the file")

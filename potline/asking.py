@@ -1,0 +1,119 @@
+"""`potline figures` and `potline explain`: what was computed, and why it is what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import typer
+
+from analytics.assessment import SCOPES, Scope
+from analytics.explain import explain
+from analytics.figures import figures
+from plant.batch import SECOND
+from plant.model import Plant
+from potline.exits import FOUND, INVALID, Failure
+from potline.opening import kept
+from potline.tables import cell_text, print_json, print_rows, write_table
+from potline.times import format_time, parse_time
+
+
+def scope_of(plant: Plant, entity: str) -> Scope:
+    """The scope that an id belongs to. Raises Failure."""
+    for scope in SCOPES:
+        if entity in plant.entities(scope):
+            return scope
+    raise Failure(
+        INVALID,
+        f"--of {entity}: no such cell, line, boiler or site; "
+        f"lines are {', '.join(plant.entities('line'))}, a cell is e.g. {plant.cells[0].id}",
+    )
+
+
+def checked_names(scope: Scope, asked: list[str] | None) -> list[str]:
+    known = [f.name for f in figures()[scope]]
+    for name in asked or ():
+        if name not in known:
+            raise Failure(
+                INVALID, f"--figure {name}: no such figure of a {scope}; it has {', '.join(known)}"
+            )
+    return asked or known
+
+
+def show_figures(
+    path: Path,
+    of: str,
+    asked: list[str] | None,
+    start: str | None,
+    end: str | None,
+    format: str,
+    output: Path | None,
+) -> None:
+    with kept(path) as opened:
+        plant = opened.plant
+        scope = scope_of(plant, of)
+        names = checked_names(scope, asked)
+        zone = plant.site.zone
+        to_ns = parse_time(end or "now", zone)
+        from_ns = parse_time(start, zone) if start else to_ns - 3600 * SECOND
+        block = opened.store.figures(scope, names, [of], from_ns, to_ns)
+    if not len(block.times):
+        raise Failure(
+            FOUND, f"no figures of {of} from {format_time(from_ns)} to {format_time(to_ns)}"
+        )
+    units = {f.name: f.unit for f in figures()[scope]}
+    if format == "table":
+        times = [format_time(int(t), zone) for t in block.times]
+        header = ["time", *(f"{n} [{units[n]}]" for n in block.names)]
+        print_rows(
+            of,
+            header,
+            [(t, *row) for t, row in zip(times, block.values[:, :, 0].tolist(), strict=True)],
+        )
+        return
+    columns: dict[str, pa.Array] = {
+        "time": pa.array(block.times, pa.timestamp("ns", tz="UTC")),
+    }
+    for i, name in enumerate(block.names):
+        values = block.values[:, i, 0]
+        columns[name] = pa.array(values, mask=np.isnan(values))
+    write_table(pa.table(columns), format, output, of)
+
+
+def show_explanation(path: Path, of: str, figure: str, at: str | None, as_json: bool) -> None:
+    with kept(path) as opened:
+        plant = opened.plant
+        scope = scope_of(plant, of)
+        checked_names(scope, [figure])
+        to_ns = parse_time(at or "now", plant.site.zone) + 1
+        every = [f.name for f in figures()[scope]]
+        look_back = 600 if at else 7 * 86400
+        block = opened.store.figures(scope, every, [of], to_ns - look_back * SECOND, to_ns)
+        if not len(block.times):
+            raise Failure(FOUND, f"no figures of {of} are kept before {format_time(to_ns)}")
+        values = dict(zip(block.names, block.values[-1, :, 0].tolist(), strict=True))
+        document = explain(plant, scope, of, figure, values, int(block.times[-1]))
+    if as_json:
+        print_json(document)
+        return
+    typer.echo(f"{of} {document['label']} ({document['label_zh']})")
+    typer.echo(f"  {cell_text(document['value'])} {document['unit']} at {document['time']}")
+    typer.echo(f"  = {document['formula']}")
+    typer.echo(f"  method: {document['method']}")
+    typer.echo(f"  source: {document['source']}")
+    typer.echo(f"  coverage: {cell_text(document['coverage'])}")
+    print_rows(
+        "inputs",
+        ("name", "of", "value", "unit"),
+        [(r["name"], r["entity"], r["value"], r["unit"]) for r in document["inputs"]],
+    )
+    if document["factors"]:
+        print_rows(
+            "factors",
+            ("name", "value", "unit", "source", "year", "certainty"),
+            [
+                (f["name"], f["value"], f["unit"], f["source"], f["year"], f["certainty"])
+                for f in document["factors"]
+            ],
+        )

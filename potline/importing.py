@@ -1,0 +1,113 @@
+"""`potline import`: an export through the same intake, spool and calculation as live data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import typer
+
+from analytics.assess import warm
+from collector.export import ExportError, Layout, read_export
+from collector.intake import Counts, Intake
+from collector.keep import Keeper
+from collector.pipeline import CHECKPOINT_NS, forward
+from collector.source import Delivery
+from plant.batch import Batch
+from plant.model import Plant
+from potline.exits import FOUND, INVALID, Failure
+from potline.opening import Kept, opened_for_writing, run_before
+from potline.tables import print_json, progress_bar
+from store.writer import Writer
+
+DRAIN_S = 3600.0
+NOWHERE = "import"
+"""The ledger's account for values that belong to no tag, and so to no source."""
+
+Told = Callable[[float], None]
+
+
+def import_file(path: Path, file: Path, time_zone: str | None, as_json: bool) -> None:
+    with opened_for_writing(path) as opened, progress_bar() as bar:
+        plant = opened.plant
+        writer = Writer(opened.spool, opened.store)
+        writer.start()
+        try:
+            reading = bar.add_task(f"reading {file.name}", total=1.0)
+            layout = Layout(time_zone=time_zone or plant.site.time_zone)
+            first, counts = asyncio.run(
+                take_in(opened, file, layout, lambda part: bar.update(reading, completed=part))
+            )
+            writer.drain(DRAIN_S)
+            kept = 0
+            if first is not None:
+                computing = bar.add_task("computing", total=1.0)
+                kept = compute(opened, first, lambda p: bar.update(computing, completed=p))
+            writer.drain(DRAIN_S)
+        except ExportError as error:
+            raise Failure(INVALID, str(error)) from None
+        finally:
+            writer.stop()
+    received, refused = sum(counts.received.values()), Counter[str]()
+    for (_, reason), count in counts.refused.items():
+        refused[reason] += count
+    taken = received - refused.total()
+    if as_json:
+        print_json({"read": received, "taken": taken, "refused": refused, "figures": kept})
+    else:
+        typer.echo(f"{received} values read, {taken} taken, {kept} figures kept")
+        for reason, count in refused.most_common():
+            typer.echo(f"{count} refused: {reason}")
+    if taken == 0:
+        raise Failure(FOUND, f"{file}: nothing could be taken")
+
+
+async def take_in(
+    opened: Kept, file: Path, layout: Layout, told: Told
+) -> tuple[int | None, Counts]:
+    """Read, screen and spool the whole export. -> time of its first sample, the intake's counts"""
+    first: list[int] = []
+
+    def note(batch: Batch) -> None:
+        first.append(int(batch.times.min()))
+
+    intake = Intake(opened.plant, opened.spool, note)
+    committing = asyncio.create_task(intake.run())
+    try:
+        for batch, refused in read_export(file, opened.plant, layout, told):
+            if refused:
+                await intake.put(Delivery(NOWHERE, Batch.empty(), refused))
+            for source, part in by_source(opened.plant, batch):
+                await intake.put(Delivery(source, part))
+        await intake.drain()
+    finally:
+        committing.cancel()
+    return min(first, default=None), intake.counts
+
+
+def by_source(plant: Plant, batch: Batch) -> Iterator[tuple[str, Batch]]:
+    """The batch in parts, one for each source that has tags in it."""
+    of = plant.source_of_tag[batch.tags]
+    for i in np.unique(of):
+        yield plant.sources[i].id, batch.take(of == i)
+
+
+def compute(opened: Kept, first: int, told: Told) -> int:
+    """Figures from the first imported sample to the newest one kept; returns how many are kept."""
+    plant, history = opened.plant, opened.history
+    warm(plant)
+    extent = history.extent()
+    assert extent is not None
+    run = run_before(opened, first)
+    keeper = Keeper(plant, opened.spool)
+    begin, end = run.builder.start, extent[1] + plant.beat_ns
+    for frame, assessment in forward(run, history, end):
+        keeper(frame, assessment, restated=True)
+        if frame.end % CHECKPOINT_NS == 0:
+            keeper.flush(run.checkpoint())
+            told((frame.end - begin) / (end - begin))
+    keeper.flush(run.checkpoint())
+    return keeper.figures_kept

@@ -1,0 +1,221 @@
+"""The command line. Heavy rooms are imported inside the commands that need them."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from potline.exits import FOUND, INTERRUPTED, INVALID, UNREACHABLE, Failure
+
+app = typer.Typer(
+    name="potline",
+    help="Real-time energy and emissions monitoring for aluminium smelter potlines.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=(
+        f"Exit status: 0 done; {FOUND} something is wrong with the data; {INVALID} wrong usage, "
+        f"plant file or input; {UNREACHABLE} a needed server is out of reach; "
+        f"{INTERRUPTED} stopped by Ctrl-C before the work was done."
+    ),
+)
+
+PlantFile = Annotated[Path, typer.Argument(metavar="PLANT", help="The plant file (plant.toml).")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+From = Annotated[str | None, typer.Option("--from", help="ISO 8601, or relative as -1h.")]
+To = Annotated[str | None, typer.Option("--to", help="ISO 8601, or relative as -5min.")]
+Of = Annotated[str, typer.Option("--of", help="A cell, line, boiler or the site, by id.")]
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    port: Annotated[int, typer.Option(help="Port of the page; 0: any free one.")] = 8600,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated plant.")] = 1,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its data.")] = Path("var/demo"),
+) -> None:
+    """A simulated smelter, collected, computed and shown on a page, in one go."""
+    from potline.demo import run_demo
+
+    run_demo(seconds, port, seed, folder)
+
+
+@app.command()
+def run(
+    plant: PlantFile,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to bind; the plant file's.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to bind; the plant file's.")] = None,
+) -> None:
+    """Collect, compute, alarm and show the plant of PLANT until stopped."""
+    from potline.running import run_plant
+
+    run_plant(plant, seconds, host, port)
+
+
+@app.command()
+def simulate(
+    plant: PlantFile,
+    seed: Annotated[int, typer.Option(help="Same seed, same plant.")] = 1,
+    speed: Annotated[float, typer.Option(help="Times real time, until the present.")] = 1.0,
+    since: Annotated[
+        float, typer.Option(help="With --speed: seconds in the past to start.")
+    ] = 3600.0,
+    scenario: Annotated[Path | None, typer.Option(help="A file of faults (TOML).")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Folder for the truth (Parquet).")] = None,
+    control: Annotated[
+        int | None, typer.Option(help="Loopback port that takes faults on demand.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+) -> None:
+    """Serve the plant's own tags over OPC UA and MQTT from a simulated plant."""
+    from potline.running import run_simulator
+
+    run_simulator(plant, seed, speed, since, scenario, truth, control, seconds)
+
+
+@app.command()
+def check(
+    plant: PlantFile,
+    connect: Annotated[bool, typer.Option(help="Also try every server.")] = False,
+    json: Json = False,
+) -> None:
+    """Read PLANT strictly and say what it holds, or everything that is wrong with it."""
+    from potline.checking import check_plant
+
+    check_plant(plant, connect, json)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the plant file, for editors."""
+    import json as encoder
+
+    from plant.schema import json_schema
+
+    typer.echo(encoder.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def figures(
+    plant: PlantFile,
+    of: Of,
+    figure: Annotated[
+        list[str] | None, typer.Option(help="A figure by name; repeat. All when not given.")
+    ] = None,
+    start: From = None,
+    end: To = None,
+    format: Annotated[Format, typer.Option(help="How to print.")] = Format.TABLE,
+    output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+) -> None:
+    """Figures kept for one cell, line, boiler or the site."""
+    from potline.asking import show_figures
+
+    show_figures(plant, of, figure, start, end, format.value, output)
+
+
+@app.command()
+def explain(
+    plant: PlantFile,
+    of: Of,
+    figure: Annotated[str, typer.Option(help="The figure by name.")],
+    at: Annotated[str | None, typer.Option(help="Time; the newest kept when not given.")] = None,
+    json: Json = False,
+) -> None:
+    """A figure's formula, its inputs with their values, and its factors with their sources."""
+    from potline.asking import show_explanation
+
+    show_explanation(plant, of, figure, at, json)
+
+
+@app.command(name="import")
+def import_(
+    plant: PlantFile,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet, wide or long.")],
+    time_zone: Annotated[
+        str | None, typer.Option(help="Of times without one; the site's when not given.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Take a historian's export into the store, then compute it like live data."""
+    from potline.importing import import_file
+
+    import_file(plant, file, time_zone, json)
+
+
+@app.command()
+def analyse(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="CSV or Parquet: time, voltage_V[, current_kA, target_V]."
+        ),
+    ],
+    current_kA: Annotated[
+        float | None, typer.Option("--current-kA", help="When the file has no current_kA.")
+    ] = None,
+    target_V: Annotated[
+        float | None, typer.Option("--target-V", help="When the file has no target_V.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """One cell's trace: energy, charge, voltage, anode effects, spikes, completeness."""
+    from potline.tracing import analyse_file
+
+    analyse_file(file, current_kA, target_V, json)
+
+
+@app.command()
+def replay(plant: PlantFile, start: From = None, end: To = None, json: Json = False) -> None:
+    """Run kept samples through the same code again and compare with the figures kept live."""
+    from potline.replaying import replay_range
+
+    replay_range(plant, start, end, json)
+
+
+@app.command()
+def audit(plant: PlantFile, json: Json = False) -> None:
+    """Does received = stored + spooled + rejected, for every source and as the store counts?"""
+    from potline.auditing import audit_plant
+
+    audit_plant(plant, json)
+
+
+@app.command(hidden=True)
+def warm() -> None:
+    """Compile the kernels into their cache, so that the first start is quick."""
+    from plant.load import load
+    from potline.running import demo_plant_file
+
+    plant = load(demo_plant_file())
+    from analytics.assess import warm as compile_kernels
+
+    compile_kernels(plant)
+
+
+def run_app() -> None:
+    """Entry point: one clear line and a meaningful status for everything that can go wrong."""
+    try:
+        app(standalone_mode=True)
+    except Failure as failure:
+        for line in failure.lines:
+            typer.echo(line, err=True)
+        sys.exit(failure.status)
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    run_app()

@@ -1,0 +1,152 @@
+"""`potline run` and `potline simulate`: services that end on Ctrl-C, SIGTERM or after a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from plant.model import Plant
+from potline.exits import INVALID, Failure
+from potline.opening import load_plant
+
+
+@contextlib.asynccontextmanager
+async def until_stopped(seconds: float | None) -> AsyncIterator[asyncio.Event]:
+    """An event that is set by SIGINT, SIGTERM or after `seconds`."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signum, stop.set)
+    timer = loop.call_later(seconds, stop.set) if seconds is not None else None
+    try:
+        yield stop
+    finally:
+        if timer:
+            timer.cancel()
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(signum)
+
+
+async def wait_any(stop: asyncio.Event, *work: asyncio.Task[Any]) -> None:
+    """Until stopped or one of the tasks has ended; a task's exception comes through."""
+    waiting = asyncio.ensure_future(stop.wait())
+    try:
+        done, _ = await asyncio.wait([waiting, *work], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {waiting}:
+            task.result()
+    finally:
+        waiting.cancel()
+
+
+def start(main: Coroutine[Any, Any, None]) -> None:
+    """Run to the end. A bug inside a task group comes out as itself."""
+    try:
+        asyncio.run(main)
+    except* Failure as failures:
+        raise failures.exceptions[0] from None
+
+
+def demo_plant_file() -> Path:
+    """The demo's plant file, of the source tree or of the installed package."""
+    here = Path(__file__).parent
+    source = here.parent / "deploy" / "plants" / "demo.toml"
+    return source if source.exists() else Path(str(files("potline") / "plants" / "demo.toml"))
+
+
+def run_plant(path: Path, seconds: float | None, host: str | None, port: int | None) -> None:
+    from potline.logs import configure
+
+    plant = load_plant(path)
+    configure()
+    start(_run(plant, seconds, host, port))
+
+
+async def _run(plant: Plant, seconds: float | None, host: str | None, port: int | None) -> None:
+    from potline.stack import Stack
+
+    with contextlib.closing(Stack(plant)) as stack:
+        async with until_stopped(seconds) as stop:
+            bind_host = host or plant.api.get("host", "127.0.0.1")
+            bind_port = plant.api.get("port", 8600) if port is None else port
+            async with stack.running(bind_host, bind_port) as address:
+                typer.echo(f"potline runs {plant.site.name}: {address}")
+                await stop.wait()
+                typer.echo("stopping: draining the spool")
+        print_summary(stack.summary())
+
+
+def print_summary(summary: Any) -> None:
+    typer.echo(
+        f"samples: {summary.received} received, {summary.stored} stored, "
+        f"{summary.spooled} in the spool, {summary.rejected} rejected"
+    )
+    typer.echo(
+        f"figures: {summary.figures} kept over {summary.beats} beats; "
+        f"alarms: {summary.alarms_raised} raised; anode effects: {summary.anode_effects}"
+    )
+
+
+def run_simulator(
+    path: Path,
+    seed: int,
+    speed: float,
+    since: float,
+    scenario: Path | None,
+    truth: Path | None,
+    control: int | None,
+    seconds: float | None,
+) -> None:
+    from potline.logs import configure
+
+    plant = load_plant(path)
+    configure()
+    start(_simulate(plant, seed, speed, since, scenario, truth, control, seconds))
+
+
+async def _simulate(
+    plant: Plant,
+    seed: int,
+    speed: float,
+    since: float,
+    scenario: Path | None,
+    truth: Path | None,
+    control: int | None,
+    seconds: float | None,
+) -> None:
+    from simulators.scenario import ScenarioError, load
+    from simulators.serve import serve
+
+    try:
+        faults = load(scenario, plant) if scenario else []
+    except ScenarioError as error:
+        raise Failure(INVALID, str(error)) from None
+    async with until_stopped(seconds) as stop:
+        work = asyncio.create_task(
+            serve(
+                plant,
+                seed=seed,
+                speed=speed,
+                since_s=since,
+                scenario=faults,
+                truth_dir=truth,
+                control_port=control,
+            )
+        )
+        addresses = ", ".join(
+            str(s.options.get("url") or f"mqtt://{s.options['host']}:{s.options['port']}")
+            for s in plant.sources
+            if s.kind in ("opcua", "mqtt")
+        )
+        typer.echo(f"simulating {plant.site.name}: {addresses}")
+        try:
+            await wait_any(stop, work)
+        finally:
+            work.cancel()
+            await asyncio.wait([work])

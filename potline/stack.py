@@ -1,0 +1,174 @@
+"""The wiring of `potline run`: sources -> intake -> spool -> frames -> assess -> sinks -> API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from analytics.assess import warm
+from analytics.assessment import Assessment
+from analytics.frame import Frame
+from api.app import create_app
+from api.context import Context
+from api.live import LiveHub
+from api.server import Server, listen
+from collector.intake import Intake
+from collector.keep import Keeper
+from collector.pipeline import Pipeline
+from collector.supervise import Supervisor
+from plant.model import Plant
+from potline.alarming import AlarmSink
+from potline.exits import INVALID, Failure
+from store.alarms import AlarmTable
+from store.history import History
+from store.open import open_store
+from store.spool import Spool, SpoolInUse
+from store.writer import Writer
+
+STEP_S = 0.1
+DRAIN_S = 10.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did, for the last lines of `potline demo` and `potline run --seconds`."""
+
+    received: int
+    stored: int
+    spooled: int
+    rejected: int
+    figures: int
+    beats: int
+    alarms_raised: int
+    anode_effects: int
+
+
+class Stack:
+    """Everything that runs for one plant, in one process."""
+
+    def __init__(self, plant: Plant) -> None:
+        folder = Path(plant.store.path)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.plant = plant
+        self.spool = Spool(folder / "spool.sqlite", plant)
+        try:
+            self.spool.claim()
+        except SpoolInUse as error:
+            raise Failure(INVALID, str(error)) from None
+        self.store = open_store(plant)
+        self.history = History(self.store, self.spool)
+        self.alarms = AlarmTable(folder / "alarms.sqlite", plant)
+        self.writer = Writer(self.spool, self.store)
+        self.keeper = Keeper(plant, self.spool)
+        self.alarm_sink = AlarmSink(plant, self.alarms, self.spool)
+        self.pipeline = Pipeline(
+            plant,
+            self.history,
+            self.spool.checkpoints,
+            keep_checkpoint=self.keeper.flush,
+            reconcile=self.alarm_sink.reconcile,
+        )
+        self.intake = Intake(
+            plant, self.spool, lambda batch: self.pipeline.feed(batch, time.time_ns())
+        )
+        self.supervisor = Supervisor(plant, self.intake)
+        self.live = LiveHub(plant, self.supervisor.statuses, self.alarms)
+        self.pipeline.sinks = (self.keeper, self.alarm_sink, self._count, self.live.publish)
+        self.beats = 0
+        self.anode_effects: set[tuple[int, int]] = set()
+
+    def _count(self, frame: Frame, assessment: Assessment, restated: bool) -> None:
+        self.beats += not restated
+        for row in assessment.anode_effects:
+            self.anode_effects.add((int(row["cell"]), int(row["start"])))
+
+    def summary(self) -> Summary:
+        rows = self.spool.ledger().values()
+        return Summary(
+            received=sum(r.received for r in rows),
+            stored=sum(r.stored for r in rows),
+            spooled=sum(r.spooled for r in rows),
+            rejected=sum(sum(r.rejected.values()) for r in rows),
+            figures=self.keeper.figures_kept,
+            beats=self.beats,
+            alarms_raised=self.alarm_sink.raised,
+            anode_effects=len(self.anode_effects),
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self, host: str, port: int) -> AsyncIterator[str]:
+        """Run until the block is left; yields the address of the page."""
+        context = Context(
+            plant=self.plant,
+            live=self.live,
+            store=self.store,
+            history=self.history,
+            spool=self.spool,
+            alarms=self.alarms,
+            sources=self.supervisor.statuses,
+        )
+        try:
+            socket = listen(host, port)
+        except OSError as error:
+            raise Failure(
+                INVALID, f"cannot listen on {host}:{port} ({error.strerror}): choose another --port"
+            ) from None
+        server = Server(create_app(context), self.live)
+        address = f"http://{host}:{socket.getsockname()[1]}"
+        self.writer.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                web = tasks.create_task(server.serve([socket]))
+                calculation = tasks.create_task(self._calculate())
+                sources = tasks.create_task(self.supervisor.run())
+                try:
+                    yield address
+                finally:
+                    sources.cancel()
+                    await asyncio.wait([sources])
+                    calculation.cancel()
+                    await asyncio.wait([calculation])
+                    server.should_exit = True
+                    await asyncio.wait([web], timeout=DRAIN_S)
+                    web.cancel()
+        finally:
+            await asyncio.to_thread(self._stop)
+
+    def _stop(self) -> None:
+        self.pipeline.checkpoint_now()
+        self.writer.stop(drain_s=DRAIN_S)
+
+    def close(self) -> None:
+        self.alarms.close()
+        self.store.close()
+        self.spool.close()
+
+    async def _calculate(self) -> None:
+        await asyncio.to_thread(warm, self.plant)
+        await asyncio.to_thread(self.pipeline.resume, time.time_ns())
+        step: asyncio.Future[int] | None = None
+        while True:
+            # A step is never left half done: cancellation waits for the thread.
+            step = asyncio.ensure_future(asyncio.to_thread(self._step))
+            try:
+                closed = await asyncio.shield(step)
+            except asyncio.CancelledError:
+                await step
+                raise
+            await asyncio.sleep(0 if closed > 1 else STEP_S)
+
+    def _step(self) -> int:
+        now = time.time_ns()
+        closed = self.pipeline.advance(now)
+        if self.pipeline.restate_due(now):
+            self.pipeline.restate()
+        self.keeper.flush()
+        return closed

@@ -1,0 +1,82 @@
+"""Tables for people and programs: rich, CSV, JSON, Parquet."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from potline.exits import INVALID, Failure
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error for long work; nothing where that is no terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output; NaN becomes null."""
+    sys.stdout.buffer.write(
+        orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_INDENT_2)
+    )
+    sys.stdout.buffer.write(b"\n")
+    sys.stdout.flush()
+
+
+def print_rows(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table for people; numbers to the right."""
+    table = Table(title=title or None, title_justify="left")
+    for i, name in enumerate(header):
+        numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell_text(value) for value in row))
+    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def cell_text(value: object) -> str:
+    if value is None or value != value:  # NaN
+        return "—"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
+
+
+def write_table(table: pa.Table, format: str, output: Path | None, title: str) -> None:
+    """Print or write a table in the asked format. Raises Failure on an unusable combination."""
+    if format == "parquet":
+        if output is None:
+            raise Failure(INVALID, "--format parquet needs --output FILE")
+        pyarrow.parquet.write_table(table, output)
+        return
+    if format == "table" and output is None:
+        columns = table.to_pydict()
+        rows = list(zip(*columns.values(), strict=True))
+        print_rows(title, table.column_names, rows)
+        return
+    if format == "csv":
+        sink = sys.stdout.buffer if output is None else output.open("wb")
+        pyarrow.csv.write_csv(table, sink)
+    else:
+        text = orjson.dumps(table.to_pylist(), option=orjson.OPT_INDENT_2)
+        if output is None:
+            sys.stdout.buffer.write(text + b"\n")
+        else:
+            output.write_bytes(text)
+    sys.stdout.flush()

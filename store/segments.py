@@ -1,0 +1,91 @@
+"""What a spool segment holds, and its bytes: plain columns, checked by a CRC."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from plant.batch import Batch
+from store.contract import FigureBlock
+
+ROW_BYTES = 4 + 8 + 8 + 1 + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: kind "alarm" or "anode_effect", row as in Store.write_events."""
+
+    kind: str
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSegment:
+    """Samples of one append. tags are plant columns, -1 where the plant file has lost the tag.
+
+    suspect: rows that may be there already. duplicates: those that are; None until it was found
+    out. sources: int16[n], the spool's number of each row's source, for the ledger.
+    """
+
+    id: int
+    batch: Batch
+    suspect: NDArray[np.bool_]
+    duplicates: NDArray[np.bool_] | None
+    sources: NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class FigureSegment:
+    id: int
+    block: FigureBlock
+
+
+@dataclass(frozen=True, slots=True)
+class EventSegment:
+    id: int
+    events: tuple[Event, ...]
+
+
+Segment = SampleSegment | FigureSegment | EventSegment
+
+
+def encode_samples(numbers: NDArray[np.int32], batch: Batch, suspect: NDArray[np.bool_]) -> bytes:
+    """The columns one after the other; `numbers` are the spool's own numbers of the tags."""
+    columns = (numbers, batch.times, batch.values, batch.quality, suspect)
+    return b"".join(np.ascontiguousarray(c).tobytes() for c in columns)
+
+
+def decode_samples(blob: bytes) -> tuple[Batch, NDArray[np.bool_]]:
+    """What encode_samples was given: (batch with the spool's numbers as tags, suspect)."""
+    n = len(blob) // ROW_BYTES
+    tags = np.frombuffer(blob, np.int32, n)
+    times = np.frombuffer(blob, np.int64, n, 4 * n)
+    values = np.frombuffer(blob, np.float64, n, 12 * n)
+    quality = np.frombuffer(blob, np.uint8, n, 20 * n)
+    return Batch(tags, times, values, quality), np.frombuffer(blob, np.bool_, n, 21 * n)
+
+
+def encode_figures(block: FigureBlock) -> bytes:
+    head = orjson.dumps((block.scope, block.names, block.entities, len(block.times)))
+    return zlib.compress(head + b"\n" + block.times.tobytes() + block.values.tobytes(), 1)
+
+
+def decode_figures(blob: bytes) -> FigureBlock:
+    head, body = zlib.decompress(blob).split(b"\n", 1)
+    scope, names, entities, n = orjson.loads(head)
+    values = np.frombuffer(body, np.float64, offset=8 * n).reshape(n, len(names), len(entities))
+    times = np.frombuffer(body, np.int64, n)
+    return FigureBlock(scope, tuple(names), tuple(entities), times, values)
+
+
+def encode_events(events: tuple[Event, ...]) -> bytes:
+    return orjson.dumps([(e.kind, e.row) for e in events])
+
+
+def decode_events(blob: bytes) -> tuple[Event, ...]:
+    return tuple(Event(kind, row) for kind, row in orjson.loads(blob))

@@ -1,0 +1,302 @@
+"""plant.toml to Plant: what a good file gives, and how problems are told."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from plant.load import PlantError, load
+from plant.model import Plant
+from plant.schema import json_schema
+
+PLANTS = Path(__file__).parents[2] / "deploy/plants"
+DEMO = (PLANTS / "demo.toml").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def demo() -> Plant:
+    return load(PLANTS / "demo.toml")
+
+
+def made(tmp_path: Path, text: str) -> Plant:
+    (tmp_path / "plant.toml").write_text(text, "utf-8")
+    return load(tmp_path / "plant.toml")
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(PlantError) as caught:
+        made(tmp_path, text)
+    return caught.value.errors
+
+
+def test_demo_entities(demo: Plant) -> None:
+    assert [line.id for line in demo.lines] == ["L1", "L2"]
+    assert len(demo.cells) == 48
+    assert demo.cells[0].id == "L1-001"
+    assert demo.cells[-1].id == "L2-024"
+    assert [s.id for s in demo.lines[0].sections] == ["A", "B"]
+    assert demo.lines[0].sections[1].cells[0] == "L1-013"
+    assert demo.lines[0].cells == tuple(c.id for c in demo.cells if c.line == "L1")
+    assert demo.site.grid_year == 2023
+    assert demo.lines[0].extrapolated_voltage_V == 1.65
+    assert [s.id for s in demo.sources] == ["pots-L1", "pots-L2", "meters"]
+    assert demo.sources[1].options["url"] == "opc.tcp://127.0.0.1:48402"
+    assert demo.sources[1].options["namespace"] == "urn:potline:simulator:L2"
+    assert "port" not in demo.sources[1].options
+
+
+def test_demo_tags(demo: Plant) -> None:
+    kinds = Counter(tag.signal.entity for tag in demo.tags)
+    assert kinds == {"cell": 48 * 7, "line": 2, "rectifier": 4, "meter": 4, "boiler": 6}
+    assert [tag.column for tag in demo.tags] == list(range(len(demo.tags)))
+    tags = {tag.id: tag for tag in demo.tags}
+    voltage = tags["L2-007.voltage"]
+    assert voltage.source == "pots-L2"
+    assert voltage.address == {"node": "s=L2.007.voltage", "namespace": "urn:potline:simulator:L2"}
+    assert (voltage.interval_s, voltage.hold_s) == (1, 10)
+    assert tags["L2-007.feed_mode"].interval_s == 60
+    assert math.isinf(tags["L2-007.feed_mode"].hold_s)
+    power = tags["L1-AUX.power"]
+    assert (power.unit, power.signal.unit, power.scale, power.offset) == ("kW", "MW", 0.001, 0.0)
+    assert power.address["topic"] == "demo/L1/meter/L1-AUX"
+    assert power.address["pointer"] == "/P_kW"
+    assert np.all(demo.columns("cell", "voltage") >= 0)
+    assert np.all(demo.columns("cell", "metal_level") == -1)
+
+
+def test_demo_alarms(demo: Plant) -> None:
+    rules = {rule.id: rule for rule in demo.alarms}
+    assert rules["anode-effect"].each == "cell"
+    assert rules["line-current-drop"].each == "line"
+    assert rules["stale-source"].each == "source"
+    assert rules["excess-energy"].on == "excess_specific_energy_minute"
+    assert math.isnan(rules["excess-energy"].low)
+    assert rules["bath-temperature-high"].label == "Bath temperature high"
+    assert rules["boiler-oxygen"].label_zh == "烟气含氧量高或低"
+
+
+def test_smelter_is_complete_and_quick() -> None:
+    load(PLANTS / "demo.toml")  # pint is loaded once a process
+    start = time.perf_counter()
+    plant = load(PLANTS / "smelter.toml")
+    assert time.perf_counter() - start < 1
+    assert len(plant.lines) == 4
+    assert len(plant.cells) == 4 * 336
+    assert len(plant.tags) > 9000
+    assert len({tag.id for tag in plant.tags}) == len(plant.tags)
+    assert {line.id: len(line.sections) for line in plant.lines} == dict.fromkeys(
+        ("L1", "L2", "L3", "L4"), 8
+    )
+    special = next(cell for cell in plant.cells if cell.id == "L4-017")
+    assert (special.target_voltage_V, special.target_dc_kWh_per_t) == (4.10, 13100)
+    tags = {tag.id: tag for tag in plant.tags}
+    assert tags["L3.current"].scale == 0.001
+    assert tags["L2-100.voltage"].address["node"] == "s=L2.C.100.V"
+    gauge = tags["B1.steam_pressure"]
+    assert 12.0 * gauge.scale + gauge.offset == pytest.approx(1.301325)
+
+
+def test_templates_narrow(tmp_path: Path) -> None:
+    text = DEMO + (
+        '\n[[tags]]\neach = "cell"\nsource = "meters"\n'
+        'topic = "lab/{line}/{section}/{cell}/{signal}"\n'
+        'format = "number"\nsignals = ["metal_level"]\nlines = ["L2"]\ncells = "003-004,024"\n'
+    )
+    plant = made(tmp_path, text)
+    levels = [tag for tag in plant.tags if tag.signal.name == "metal_level"]
+    assert [tag.id for tag in levels] == [f"L2-{n}.metal_level" for n in ("003", "004", "024")]
+    assert levels[2].address["topic"] == "lab/L2/B/024/metal_level"
+    assert levels[2].address["pointer"] == ""
+
+
+def test_per_signal_tables(tmp_path: Path) -> None:
+    text = DEMO.replace(
+        'signals = ["current"]\ninterval_s = 1',
+        'signals = { current = "I" }\ninterval_s = 2\nunit = "A"\nscale = 2\noffset = 500\n'
+        "hold_s = 7\nhigh = { current = 700 }",
+    )
+    tag = next(t for t in made(tmp_path, text).tags if t.id == "L1.current")
+    assert tag.address["node"] == "s=L1.I"
+    assert (tag.scale, tag.offset) == (0.002, 0.5)  # (wire * 2 + 500) A
+    assert (tag.high, tag.low, tag.hold_s, tag.interval_s) == (700, -5, 7, 2)
+
+
+def test_own_signal_and_factor(tmp_path: Path) -> None:
+    text = DEMO.replace('grid_region = "CN-SD"', 'grid_region = "NO2"') + (
+        '\n[[signal]]\nentity = "cell"\nname = "shell_temperature"\nunit = "degC"\nkind = "gauge"\n'
+        "low = -40\nhigh = 600\n"
+        '\n[[tags]]\neach = "cell"\nsource = "pots-{line}"\nnode = "s={id}.{name}"\n'
+        'signals = ["shell_temperature"]\nunit = "degF"\n'
+        '\n[[factor]]\nname = "grid.NO2.average.2024"\nvalue = 19\nunit = "kg/MWh"\nyear = 2024\n'
+        'source = "national statistics"\n'
+    )
+    plant = made(tmp_path, text)
+    tag = next(t for t in plant.tags if t.id == "L1-001.shell_temperature")
+    assert 212 * tag.scale + tag.offset == pytest.approx(100)
+    assert plant.signals["cell.shell_temperature"].hold_s == 30
+    assert plant.site.grid_year == 2024
+    factor = plant.factors["grid.NO2.average.2024"]
+    assert (factor.value, factor.unit, factor.certainty) == (0.019, "t/MWh", "unverified")
+
+
+def test_paths_of_secrets_count_from_the_plant_file(tmp_path: Path) -> None:
+    text = DEMO.replace(
+        'client_id = "potline-demo"',
+        'client_id = "a"\nusername = "me"\npassword_file = "secrets/mqtt"\nca_file = "/etc/ca.pem"',
+    )
+    options = made(tmp_path, text).sources[2].options
+    assert options["password_file"] == str(tmp_path / "secrets/mqtt")
+    assert options["ca_file"] == "/etc/ca.pem"
+
+
+CSV = "source,entity,signal,node,topic,pointer,time,time_format,unit,interval_s,high\n"
+
+
+def test_csv_tags(tmp_path: Path) -> None:
+    (tmp_path / "tags.csv").write_text(
+        "\ufeff" + CSV + "pots-L1,L1-001,metal_level,s=lab.001,,,,,mm,3600,40\n"
+        "meters,L1-002,metal_level,,lab/2,/h,/t,unix_ms,,,\n",
+        "utf-8",
+    )
+    plant = made(tmp_path, DEMO + '\n[[tags_csv]]\nfile = "tags.csv"\n')
+    one, two = plant.tags[-2:]
+    assert (one.id, one.source, one.unit, one.scale) == ("L1-001.metal_level", "pots-L1", "mm", 0.1)
+    assert (one.interval_s, one.high) == (3600, 40)
+    assert one.address == {"node": "s=lab.001", "namespace": "urn:potline:simulator:L1"}
+    assert two.address == {
+        "topic": "lab/2",
+        "pointer": "/h",
+        "time": "/t",
+        "time_format": "unix_ms",
+        "format": "json",
+    }
+
+
+def test_csv_problems_name_the_csv_and_its_line(tmp_path: Path) -> None:
+    (tmp_path / "tags.csv").write_text(
+        CSV + "pots-L1,L1-099,metal_level,s=a,,,,,,,\n"
+        "pots-L1,L1-001,metal_levl,s=b,,,,,,,\n"
+        "pots-L1,L1-001,metal_level,s=c,,,,,t,,\n"
+        "pots-L1,L1-001,metal_level,s=d,,,,,,soon,\n"
+        "pots-L9,L1-001,metal_level,s=e,,,,,,,\n"
+        "pots-L1,L1-001,metal_level,,,,,,,,\n"
+        "pots-L1,L1-001\n"
+        "pots-L1,L1-002,metal_level,s=f,,,,,,,\n"
+        "pots-L1,L1-003,metal_level,s=f,,,,,,,\n"
+        "pots-L1,L1-002,metal_level,s=g,,,,,,,\n"
+        "pots-L1,L1-004,metal_level,s=h,,,,,,,,,\n",
+        "utf-8",
+    )
+    found = problems(tmp_path, DEMO + '\n[[tags_csv]]\nfile = "tags.csv"\n')
+    csv = f"{tmp_path / 'tags.csv'}"
+    own = [error.removeprefix(f"{csv}:") for error in found if error.startswith(f"{csv}:")]
+    assert [error.split(":")[0] for error in own] == [
+        "2",
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+        "8",
+        "10",
+        "11",
+        "12",
+    ]
+    for error, part in zip(
+        own,
+        (
+            'entity: there is no "L1-099"; did you mean',
+            'signal: a cell has no signal "metal_levl"; did you mean "metal_level"?',
+            'unit: cell.metal_level: "t" cannot be converted to "cm"',
+            'interval_s: must be a number, not "soon"',
+            'source: there is no source "pots-L9"; did you mean',
+            'node: missing for opcua source "pots-L1"',
+            "signal: missing; write signal",
+            "L1-003.metal_level and L1-002.metal_level have the same address",
+            f"signal: L1-002.metal_level is already read by {csv}:9",
+            "row: has more cells than the header",
+        ),
+        strict=True,
+    ):
+        assert part in error
+    assert len(found) == len(own)
+
+
+def test_csv_unknown_column(tmp_path: Path) -> None:
+    (tmp_path / "tags.csv").write_text("source,entity,signl\n", "utf-8")
+    (error,) = problems(tmp_path, DEMO + '\n[[tags_csv]]\nfile = "tags.csv"\n')
+    assert 'unknown column "signl"; did you mean "signal"?' in error
+
+
+def test_all_problems_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = (
+        DEMO.replace("beat_s = 1", "beat_s = 0")
+        .replace("current_efficiency = 0.935", "current_efficiency = 1.2", 1)
+        .replace("client_id", "clientid")
+        .replace("high = 975", "high = 975\nhigest = 3")
+    )
+    found = problems(tmp_path, text)
+    assert [error.split(":")[2].strip() for error in found] == [
+        "time.beat_s",
+        "line[L1].current_efficiency",
+        "source[meters].clientid",
+        "alarm[bath-temperature-high].higest",
+    ]
+    numbers = [int(error.split(":")[1]) for error in found]
+    assert numbers == sorted(numbers)
+
+
+def test_a_screen_of_problems_then_a_count(tmp_path: Path) -> None:
+    wrong = "".join(f'\n[[cell]]\nid = "L1-{n}"\n' for n in range(500, 540))
+    found = problems(tmp_path, DEMO + wrong)
+    assert len(found) == 26
+    assert found[-1].endswith("… and 15 more; correct these first")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"[site\n", ":1:"),
+        (b"a = 1\na = 2\n", "the key stands twice, remove one"),
+        (b"[site]\nid = 'x'\n\xff", ":3: is not UTF-8; save the file as UTF-8"),
+        (b"x = ", "correct the TOML of this line"),
+        (b"", ":1: site: missing; write a [site] table"),
+    ],
+)
+def test_files_that_are_no_plant(tmp_path: Path, content: bytes, says: str) -> None:
+    file = tmp_path / "plant.toml"
+    file.write_bytes(content)
+    with pytest.raises(PlantError) as caught:
+        load(file)
+    assert says in caught.value.errors[0]
+    assert caught.value.errors[0].startswith(str(file))
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(PlantError, match="there is no such file; give the path"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(PlantError, match="cannot be read"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["demo", "smelter"])
+def test_json_schema_accepts_the_shipped_plants(name: str) -> None:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    plant = tomllib.loads((PLANTS / f"{name}.toml").read_text("utf-8"))
+    validator.validate(plant)
+    json.dumps(schema)
+    for table, key in (("site", "gpw"), ("store", "pth")):
+        broken = copy.deepcopy(plant)
+        broken[table][key] = 1
+        assert not validator.is_valid(broken)

@@ -1,0 +1,102 @@
+// Words, numbers, times and units as people read them, in the language they chose.
+
+import { live } from './live.svelte'
+import { settings } from './settings.svelte'
+import type { Figure, Value } from './types'
+import { words, type Word } from './words'
+
+export const UNKNOWN = '—'
+
+export function t(word: Word, fill: Record<string, string | number> = {}): string {
+  const text: string = words[word][settings.language === 'zh' ? 1 : 0]
+  return text.replace(/\{(\w+)\}/g, (_, key: string) => `${fill[key] ?? ''}`)
+}
+
+/** The name of something that the plant names in both languages. */
+export function named(thing: { name: string; name_zh: string }): string {
+  return settings.language === 'zh' ? thing.name_zh || thing.name : thing.name
+}
+
+export function label(thing: { label: string; label_zh: string }): string {
+  return settings.language === 'zh' ? thing.label_zh || thing.label : thing.label
+}
+
+const formats = new Map<number, Intl.NumberFormat>()
+
+export function number(value: Value | undefined, decimals: number): string {
+  if (value === null || value === undefined) return UNKNOWN
+  let format = formats.get(decimals)
+  if (!format) {
+    format = new Intl.NumberFormat('en', {
+      minimumFractionDigits: decimals,
+      maximumFractionDigits: decimals,
+    })
+    formats.set(decimals, format)
+  }
+  return format.format(value).replace(/^-(?=[0.,]*$)/, '').replace('-', '−')
+}
+
+export function percent(value: Value | undefined): string {
+  if (value === null || value === undefined) return UNKNOWN
+  // 99.96 % is not 100 %: what is missing must not be rounded away
+  return `${number(Math.floor(value * 1000) / 10, value < 0.9995 && value > 0.99 ? 1 : 0)} %`
+}
+
+/** Four significant digits at most: for values that have no row in the table of figures. */
+export function plain(value: Value): string {
+  if (value === null) return UNKNOWN
+  return new Intl.NumberFormat('en', { maximumSignificantDigits: 6 }).format(value).replace('-', '−')
+}
+
+const GASES: [RegExp, string][] = [
+  [/intensity/, 't CO₂e/t'],
+  [/co2e/, 't CO₂e'],
+  [/co2/, 't CO₂'],
+]
+const UNITS: Record<string, string> = { '1': '', degC: '°C', uOhm: 'µΩ', 't/t': 't/t' }
+
+/** The unit in print; tonnes of a greenhouse gas say of which. */
+export function unit(unit: string, name = ''): string {
+  if (unit === 't' || unit === 't/t') {
+    for (const [pattern, text] of GASES) if (pattern.test(name)) return text
+  }
+  return UNITS[unit] ?? unit
+}
+
+export function figureText(figure: Figure, value: Value | undefined): string {
+  if (figure.name.startsWith('coverage')) return percent(value)
+  return number(value, figure.decimals)
+}
+
+const clocks = new Map<string, Intl.DateTimeFormat>()
+
+function clock(kind: 'time' | 'minute' | 'date'): Intl.DateTimeFormat {
+  const timeZone = live.plant?.site.time_zone ?? 'UTC'
+  const key = `${kind} ${settings.language} ${timeZone}`
+  let format = clocks.get(key)
+  if (!format) {
+    const fields: Intl.DateTimeFormatOptions =
+      kind === 'date'
+        ? { year: 'numeric', month: 'short', day: 'numeric', weekday: 'short' }
+        : { hour: '2-digit', minute: '2-digit', second: kind === 'time' ? '2-digit' : undefined }
+    const locale = settings.language === 'zh' ? 'zh-CN' : 'en-GB'
+    format = new Intl.DateTimeFormat(locale, { ...fields, timeZone, hourCycle: 'h23' })
+    clocks.set(key, format)
+  }
+  return format
+}
+
+/** Times are the site's, wherever the viewer sits. */
+export const time = (at: number | string) => clock('time').format(new Date(at))
+export const minute = (at: number | string) => clock('minute').format(new Date(at))
+export const date = (at: number | string) => clock('date').format(new Date(at))
+
+export function duration(seconds: Value): string {
+  if (seconds === null) return UNKNOWN
+  const s = Math.max(0, Math.round(seconds))
+  if (s < 60) return `${s} s`
+  const m = Math.floor(s / 60)
+  if (m < 60) return `${m} min ${s % 60} s`
+  const h = Math.floor(m / 60)
+  return h < 48 ? `${h} h ${m % 60} min` : `${Math.floor(h / 24)} d ${h % 24} h`
+}
