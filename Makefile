@@ -45,12 +45,12 @@ page: api/static/index.html ## build the page (web/) into api/static
 
 web/node_modules/.package-lock.json: web/package.json web/package-lock.json | .venv/.installed
 	@echo "page     installing the page's packages"
-	@tools/npm --prefix web ci --silent
+	@tools/npm --prefix web ci --loglevel=error >/dev/null
 	@touch $@
 
 api/static/index.html: $(PAGE_SOURCES) web/node_modules/.package-lock.json
 	@echo "page     building web/ into api/static"
-	@tools/npm --prefix web run --silent build
+	@tools/npm --prefix web run --silent build -- --logLevel error
 	@touch $@
 
 demo: venv page ## a simulated smelter, collected, computed and shown
@@ -59,11 +59,11 @@ demo: venv page ## a simulated smelter, collected, computed and shown
 provision: dev ## bring the real servers of the tests onto this machine
 	@$(BIN)/python tools/provision.py
 
-test: dev page provision ## run all tests
+test: venv dev page provision ## run all tests
 	@$(BIN)/pytest $(ARGS)
 
 tools/lint/node_modules/.package-lock.json: tools/lint/package.json tools/lint/package-lock.json | .venv/.installed
-	@tools/npm --prefix tools/lint ci --silent
+	@tools/npm --prefix tools/lint ci --loglevel=error >/dev/null
 	@touch $@
 
 check: dev web/node_modules/.package-lock.json tools/lint/node_modules/.package-lock.json ## lint, format, types, deployment files
@@ -79,8 +79,11 @@ bench: dev ## run the benchmarks, one after another
 	@failed=0; for file in benchmarks/[a-z]*.py; do \
 	$(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || { echo "failed: $$file" >&2; failed=1; }; echo; done; exit $$failed
 
-picture: dev page ## take docs/picture.png from a running demo
-	@$(BIN)/python docs/take_picture.py $(ARGS)
+picture: venv dev page ## take docs/picture.png from a running demo
+	@echo "picture  running the demo for four minutes, so that the trends have a shape"
+	@$(BIN)/potline demo --port 8611 --folder var/picture --seconds 900 >/dev/null & demo=$$!; \
+	trap 'kill $$demo; wait $$demo' EXIT; sleep 240; \
+	$(BIN)/python docs/take_picture.py http://127.0.0.1:8611 $(ARGS)
 
 secrets: ## make the passwords and the token of deploy/compose.yaml, once
 	@$(or $(PYTHON),python3) tools/make_secrets.py deploy/secrets

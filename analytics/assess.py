@@ -9,7 +9,7 @@ from analytics import alarms
 from analytics.anode_effect import new_machines
 from analytics.assessment import ANODE_EFFECT, Assessment, State
 from analytics.boiler_figures import BOILER_SUMS, Boilers, boiler_figures
-from analytics.cell_figures import cell_figures, cf4_kg
+from analytics.cell_figures import cell_figures
 from analytics.cells import CELL_SUMS, integrate, watch
 from analytics.frame import Frame, Held, freeze
 from analytics.layout import Layout, layout
@@ -60,10 +60,9 @@ def assess(plant: Plant, state: State, frame: Frame) -> tuple[State, Assessment]
     sums = Sums.of(at, state, frame.end, watched)
     table = Table(at.entities)
     with np.errstate(all="ignore"):  # NaN is a gap
-        cf4 = cf4_kg(at, sums)
-        cell_figures(at, frame, beat, sums, cf4, table)
+        effects = cell_figures(at, frame, beat, sums, table)
         boiler_figures(at, boilers, sums, table)
-        line_figures(at, frame, boilers, sums, cf4, table)
+        line_figures(at, frame, boilers, sums, effects, table)
     transitions = alarms.step(plant, state, frame, table.figures)
     return state, Assessment(frame.end, table.figures, events, transitions)
 

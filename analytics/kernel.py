@@ -24,7 +24,8 @@ def kernel(function: F) -> F:
 
 def elementwise(function: Callable[[float, float], float]) -> Callable[[Floats, Floats], Floats]:
     """Compile a function of two numbers into one of two arrays that broadcast."""
-    compiled = vectorize(["float64(float64, float64)"], cache=True)(function)
+    untyped: Any = vectorize
+    compiled = untyped(["float64(float64, float64)"], cache=True)(function)
     return cast(Callable[[Floats, Floats], Floats], compiled)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from analytics.assessment import Scope
 from analytics.boiler_figures import Boilers
-from analytics.cell_figures import DAY
+from analytics.cell_figures import DAY, Effects
 from analytics.cells import CHARGE, ENERGY, KNOWN, VOLTAGE_KNOWN
 from analytics.formulas import DAY_S, HOURS
 from analytics.frame import Frame
@@ -41,11 +41,11 @@ class Totals:
 
 
 def line_figures(
-    at: Layout, frame: Frame, boilers: Boilers, sums: Sums, cf4_cells: Floats, table: Table
+    at: Layout, frame: Frame, boilers: Boilers, sums: Sums, effects: Effects, table: Table
 ) -> None:
-    """Put every figure of scopes line and site. cf4_cells: of cf4_kg."""
+    """Put every figure of scopes line and site."""
     _beat(at, frame, boilers, table)
-    lines = _lines(at, sums, cf4_cells, table)
+    lines = _lines(at, sums, effects, table)
     _put_totals("line", at, lines, table)
     site = _site(at, sums, lines)
     _put_totals("site", at, site, table)
@@ -97,15 +97,14 @@ def _known_of(share: Floats, amounts: Floats, seconds: Floats, of_none: float) -
     return np.where(share.any(axis=1), own, of_none)
 
 
-def _lines(at: Layout, sums: Sums, cf4_cells: Floats, table: Table) -> Totals:
+def _lines(at: Layout, sums: Sums, effects: Effects, table: Table) -> Totals:
     n = len(at.line_yield)
     of = at.line_of_cell
     cells = sums.cells
-    minutes = known(sums.watched.above_s, cells[VOLTAGE_KNOWN]) / 60
-    days = cells[VOLTAGE_KNOWN] / DAY_S
-    cf4 = by_line(cf4_cells, of, n)
+    cf4 = by_line(effects.cf4_kg, of, n)
     per_cf4 = (at.gwp_cf4 + at.weight_fraction * at.gwp_c2f6) / 1000
-    line_minutes, line_days = by_line(minutes, of, n), by_line(days, of, n)
+    line_minutes = by_line(effects.minutes, of, n)
+    line_days = by_line(cells[VOLTAGE_KNOWN], of, n) / DAY_S
     aem = ratio(line_minutes, line_days)
     metal_t = at.cells_of_line * at.line_yield * known(sums.current, sums.current_s) / HOURS / 1000
     metal_rate = ratio(metal_t, sums.current_s)

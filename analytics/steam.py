@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import numpy as np
+import seuif97
 
 from plant.model import Boiler
 
-
-@cache
-def _table() -> tuple[Any, dict[str, int]]:
-    import CoolProp  # takes seconds: only a plant with a boiler that needs it pays
-    from CoolProp.CoolProp import AbstractState
-
-    inputs = {"PT": CoolProp.PT_INPUTS, "PQ": CoolProp.PQ_INPUTS}
-    return AbstractState("IF97", "Water"), inputs
+_ERRORS_BELOW = -1000.0
+"""The library answers a state outside IF97 with a code about -2100; no enthalpy is that low."""
 
 
-def _enthalpy(inputs: str, first: float, second: float) -> float:
-    """kJ/kg; NaN when the state is unknown or outside IF97."""
-    if not (np.isfinite(first) and np.isfinite(second)):
-        return np.nan
-    water, code = _table()
-    try:
-        water.update(code[inputs], first, second)
-        return float(water.hmass()) / 1000
-    except (ValueError, IndexError):  # how CoolProp says "out of range"
-        return np.nan
+def _known(enthalpy: float) -> float:
+    return enthalpy if enthalpy > _ERRORS_BELOW else np.nan
 
 
 def saturated_liquid(pressure_MPa: float) -> float:
     """Enthalpy of boiling water. [MPa absolute] -> [kJ/kg]"""
-    return _enthalpy("PQ", pressure_MPa * 1e6, 0.0)
+    return _known(seuif97.px2h(pressure_MPa, 0.0))
 
 
 def steam(pressure_MPa: float, temperature_C: float) -> float:
@@ -42,14 +26,14 @@ def steam(pressure_MPa: float, temperature_C: float) -> float:
     [MPa absolute], [degC] -> [kJ/kg]. A reading of saturated steam scatters around the boiling
     point, and below it the table would give that of water.
     """
-    dry = _enthalpy("PQ", pressure_MPa * 1e6, 1.0)
-    hot = _enthalpy("PT", pressure_MPa * 1e6, temperature_C + 273.15)
+    dry = _known(seuif97.px2h(pressure_MPa, 1.0))
+    hot = _known(seuif97.pt2h(pressure_MPa, temperature_C))
     return hot if np.isnan(hot) or np.isnan(dry) else max(dry, hot)
 
 
 def feedwater(pressure_MPa: float, temperature_C: float) -> float:
     """Enthalpy of feedwater at the boiler's pressure. [MPa absolute], [degC] -> [kJ/kg]"""
-    return _enthalpy("PT", pressure_MPa * 1e6, temperature_C + 273.15)
+    return _known(seuif97.pt2h(pressure_MPa, temperature_C))
 
 
 def heat_per_steam(

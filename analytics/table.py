@@ -36,6 +36,11 @@ class Table:
         first = index(scope, f"{name}_minute")
         self.figures[scope][first : first + 4] = values
 
+    def windows(self, scope: Scope, name: str) -> Floats:
+        """float64[4, entities]: where a figure of minute, hour, shift and day is to be written."""
+        first = index(scope, f"{name}_minute")
+        return self.figures[scope][first : first + 4]
+
 
 @elementwise
 def ratio(above: float, below: float) -> float:
@@ -62,14 +67,15 @@ def add_known(values: Floats, group: NDArray[np.int32], out: Floats) -> None:
 
     values: float64[rows, n]; group: int32[n]; out: float64[rows, groups].
     """
-    for row in range(values.shape[0]):
-        for g in range(out.shape[1]):
-            out[row, g] = np.nan
-        for i in range(values.shape[1]):
+    rows, n = values.shape
+    out[:] = np.nan
+    for i in range(n):
+        g = group[i]
+        for row in range(rows):  # inside: the rows' sums do not wait for each other
             value = values[row, i]
             if value == value:
-                g = group[i]
-                out[row, g] = value if out[row, g] != out[row, g] else out[row, g] + value
+                so_far = out[row, g]
+                out[row, g] = so_far + value if so_far == so_far else value
 
 
 def by_line(values: Floats, line_of: NDArray[np.int32], lines: int) -> Floats:

@@ -83,7 +83,8 @@ def _signals(context: Context, row: Figure, entity: str, moment: int) -> dict[st
     one tag alone is meant."""
     plant = context.plant
     near = {entity, line_of(plant, entity)}
-    near |= {r.id for r in (*plant.rectifiers, *plant.meters) if r.line == entity}
+    near |= {r.id for r in plant.rectifiers if r.line == entity}
+    near |= {m.id for m in plant.meters if m.line == entity}
     tags: dict[str, list[Tag]] = {}
     for tag in plant.tags:
         name = f"{tag.signal.entity}.{tag.signal.name}"

@@ -59,7 +59,7 @@ def _refusal(address: str, method: str, headers: Headers) -> Problem | None:
             403,
             "Not a name of this server",
             f"a request to {address} for the host {host!r} is not answered",
-            "use http://127.0.0.1 or http://localhost, or an address of this machine that potline listens on",
+            "use http://127.0.0.1 or http://localhost, or another address that potline listens on",
         )
     origin = headers.get("origin")
     if method not in SAFE and origin is not None and origin.partition("://")[2] != host:

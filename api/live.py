@@ -94,12 +94,15 @@ class LiveHub:
             self.beats += 1
             self.assessment = assessment
             tables = self._layout.tables(assessment.figures, frame.last)
-            self._next(assessment.time, tables, tables.changed(self.beat.tables))
+            changed = tables.changed(self.beat.tables)
+            self._next(assessment.time, tables, changed, self._status(assessment.time))
 
     def refresh(self) -> None:
         """Look at the alarms and the sources again, without a beat."""
         with self._lock:
-            self._next(self.beat.time, self.beat.tables, {})
+            beat, status = self.beat, self._status(self.beat.time)
+            if status != beat.status or self._alarms is not beat.alarms:
+                self._next(beat.time, beat.tables, {}, status)
 
     def look(self) -> Beat:
         """The newest state; that of the sources at most two seconds old."""
@@ -134,8 +137,14 @@ class LiveHub:
             return True
         return bool(sources) and not any(s.flowing for s in sources)
 
-    def _next(self, moment: int | None, tables: Tables, changed: dict[str, Any]) -> None:
-        old, status = self.beat, self._status(moment)
+    def _next(
+        self,
+        moment: int | None,
+        tables: Tables,
+        changed: dict[str, Any],
+        status: dict[str, Any],
+    ) -> None:
+        old = self.beat
         news = {key: value for key, value in status.items() if value != old.status[key]}
         delta = dumps(_moment(moment) | changed | news)
         self.beat = Beat(old.number + 1, moment, tables, status, self._alarms, delta)

@@ -14,6 +14,8 @@ from plant.batch import SECOND
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 MILLISECOND = 1_000_000
+LATEST_YEAR = 2200  # int64 ns end in 2262
+LATEST = int(datetime(LATEST_YEAR, 1, 1, tzinfo=UTC).timestamp()) * SECOND
 
 Start = Annotated[
     str | None, Query(alias="from", description="ISO 8601 or -1h; an hour before `to`")
@@ -31,15 +33,8 @@ def iso(ns: int) -> str:
 
 def parse(text: str, now: int) -> int:
     """ISO 8601 with a zone, `now`, or relative to now as -90s, -15m, -2h, -7d. -> [ns]"""
-    if text == "now":
-        return now
-    if relative := re.fullmatch(r"-(\d{1,9})(s|m|min|h|d)", text, re.ASCII):
-        return now - int(relative[1]) * UNITS_S[relative[2]] * SECOND
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    ns = _parsed(text, now)
+    if ns is None:
         raise Problem(
             422,
             "Not a time",
@@ -47,6 +42,27 @@ def parse(text: str, now: int) -> int:
             "write 2026-11-21T08:00:00Z, 2026-11-21T16:00:00%2B08:00 (a + in an address is %2B),"
             " -90s, -15m, -2h, -7d or now",
         )
+    if not 0 <= ns <= LATEST:
+        raise Problem(
+            422,
+            "Not a time of a plant",
+            f"{text!r} is not between 1970 and {LATEST_YEAR}",
+            "ask for a time at which the plant was running",
+        )
+    return ns
+
+
+def _parsed(text: str, now: int) -> int | None:
+    if text == "now":
+        return now
+    if relative := re.fullmatch(r"-(\d{1,9})(s|m|min|h|d)", text, re.ASCII):
+        return now - int(relative[1]) * UNITS_S[relative[2]] * SECOND
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
     return (moment - EPOCH) // timedelta(microseconds=1) * 1000
 
 

@@ -8,22 +8,19 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
-from paho.mqtt.enums import MQTTProtocolVersion
-
 from collector.channel import Put, channel
 from collector.link import LinkState
-from collector.mqtt_connection import BrokerError, HandOver, MqttConnection, VersionRefused
+from collector.mqtt_connection import BrokerError, HandOver, MqttConnection
 from collector.payload import PayloadDecoder
 from collector.source import Delivery
 from plant.model import Plant, Source
 
 MOST_PAYLOAD_BYTES = 1 << 20
-VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
 class MqttReader:
     """Samples of one broker: a fresh client for each connection, and on the broker a session that
-    outlives them under a stable client id. Speaks MQTT 5, and 3.1.1 to a broker that knows no 5."""
+    outlives them under a stable client id."""
 
     def __init__(self, source: Source, plant: Plant) -> None:
         options = source.options
@@ -32,7 +29,6 @@ class MqttReader:
         self.health = self._link.health
         most = options.get("max_payload_bytes", MOST_PAYLOAD_BYTES)
         self._decoder = PayloadDecoder(plant, source.id, most)
-        self._version = VERSIONS[options.get("protocol", "5")]
         self._stop = threading.Event()
 
     async def deliveries(self) -> AsyncGenerator[Delivery, None]:
@@ -57,14 +53,10 @@ class MqttReader:
         """The thread: connections, one after the other."""
         while not self._stop.is_set():
             connection = MqttConnection(
-                self._source, self._decoder, self._link, hand_over, self._version, self._stop
+                self._source, self._decoder, self._link, hand_over, self._stop
             )
             try:
                 connection.serve()
-            except VersionRefused:
-                self._version = MQTTProtocolVersion.MQTTv311
-                continue
             except (OSError, BrokerError) as error:
-                self._version = MQTTProtocolVersion.MQTTv5
                 self._link.lost(error)
             self._stop.wait(self._link.delay_s())

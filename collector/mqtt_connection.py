@@ -44,10 +44,6 @@ class BrokerError(Exception):
     """The broker refused or dropped us; trying again may help."""
 
 
-class VersionRefused(Exception):
-    """The broker does not seem to speak MQTT 5."""
-
-
 class HandOver:
     """Deliveries from the thread to the event loop, in order, few at a time."""
 
@@ -96,14 +92,13 @@ class MqttConnection:
         decoder: PayloadDecoder,
         link: LinkState,
         hand_over: HandOver,
-        version: MQTTProtocolVersion,
         stop: threading.Event,
     ) -> None:
         self._source = source
         self._decoder = decoder
         self._link = link
         self._hand_over = hand_over
-        self._version = version
+        self._five = source.options.get("protocol", "5") == "5"
         self._stop = stop
         self._client = self._new_client()
         self._answer: ReasonCode | None = None
@@ -117,12 +112,11 @@ class MqttConnection:
 
     def _new_client(self) -> Client:
         options = self._source.options
-        five = self._version == MQTTProtocolVersion.MQTTv5
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=options["client_id"],
-            clean_session=None if five else False,
-            protocol=self._version,
+            clean_session=None if self._five else False,
+            protocol=MQTTProtocolVersion.MQTTv5 if self._five else MQTTProtocolVersion.MQTTv311,
             manual_ack=True,
         )
         client.connect_timeout = CONNECT_S
@@ -159,7 +153,7 @@ class MqttConnection:
     def _connect(self) -> None:
         options = self._source.options
         keepalive = options.get("keepalive_s", 30)
-        if self._version == MQTTProtocolVersion.MQTTv5:
+        if self._five:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = options.get("session_expiry_s", 604_800)
             properties.ReceiveMaximum = options.get("receive_maximum", 1000)
@@ -174,18 +168,15 @@ class MqttConnection:
             self._client.connect(options["host"], options["port"], keepalive)
         deadline = time.monotonic() + CONNECT_S
         while self._answer is None:
-            code = self._client.loop(STEP_S)
-            if self._answer is None and code and self._version == MQTTProtocolVersion.MQTTv5:
-                raise VersionRefused  # a broker that knows no 5 may just close
-            self._check(code)
+            self._check(self._client.loop(STEP_S))
             if time.monotonic() > deadline:
                 raise BrokerError(
                     f"the broker takes the connection but says nothing ({CONNECT_S} s)"
                 )
         if self._answer.is_failure:
-            if self._answer.value == UNSUPPORTED_VERSION:
-                raise VersionRefused
-            raise BrokerError(f"the broker refused the connection: {self._answer}")
+            raise BrokerError(
+                f"the broker refused the connection: {self._answer}{_remedy(self._answer)}"
+            )
 
     def _check(self, code: MQTTErrorCode) -> None:
         if self._answer is not None and self._answer.is_failure:
@@ -223,7 +214,7 @@ class MqttConnection:
     def _subscribe(self, filters: Sequence[str]) -> None:
         for start in range(0, len(filters), TOPICS_PER_SUBSCRIBE):
             chunk = list(filters[start : start + TOPICS_PER_SUBSCRIBE])
-            if self._version == MQTTProtocolVersion.MQTTv5:
+            if self._five:
                 # 1: retained messages only where the subscription is new
                 options = SubscribeOptions(qos=1, retainHandling=1)
                 code, message_id = self._client.subscribe([(f, options) for f in chunk])
@@ -285,3 +276,7 @@ class MqttConnection:
             # Left over in the session from an earlier plant file, or of a wildcard.
             self._unwanted.add(topic)
             client.unsubscribe(topic)
+
+
+def _remedy(answer: ReasonCode) -> str:
+    return '; write protocol = "3.1.1"' if answer.value == UNSUPPORTED_VERSION else ""

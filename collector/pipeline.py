@@ -134,21 +134,20 @@ class Pipeline:
         self.watermarks = Watermarks(self.plant)
 
     def resume(self, now: int) -> None:
-        """Go on from the newest checkpoint, with all that was kept since."""
+        """Go on from the newest checkpoint, or from the beginning, with all that was kept since."""
         checkpoint = self.find_checkpoint(None)
-        if checkpoint is None:
-            return
-        self.run = Run.restored(self.plant, checkpoint)
-        if self.run is None:
-            log.warning("the plant file has changed: figures of the running windows start afresh")
-            return
-        forever = np.iinfo(np.int64).max
+        if checkpoint is not None:
+            self.run = Run.restored(self.plant, checkpoint)
+            if self.run is None:
+                log.warning("the plant file has changed: running windows start afresh")
+                return
+        begin, forever = checkpoint.beat if checkpoint else 0, np.iinfo(np.int64).max
         try:
-            since = self.history.samples(None, checkpoint.beat, forever)
+            since = self.history.samples(None, begin, forever)
         except StoreUnavailable as error:
             log.warning("the store is away: going on from the spool alone", reason=str(error))
-            since = self.history.spooled(None, checkpoint.beat, forever)
-            self._late_from, self._late_seen = checkpoint.beat, now
+            since = self.history.spooled(None, begin, forever)
+            self._late_from, self._late_seen = begin, now
         self.feed(since, now)
 
     def feed(self, batch: Batch, now: int) -> None:

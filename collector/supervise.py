@@ -67,7 +67,7 @@ class Arrivals:
 
     def skew_s(self, now: int) -> float:
         """The smallest lag is what the transport allows: what it lacks to zero is the clocks'."""
-        recent = [lag for seen, lag in self._lags if seen >= now - SKEW_OVER_S * SECOND]
+        recent = [lag for seen, lag in list(self._lags) if seen >= now - SKEW_OVER_S * SECOND]
         return -min(recent, default=float("nan"))
 
 

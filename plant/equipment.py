@@ -184,12 +184,13 @@ def _check_ids(rows: Rows, equipment: Equipment, taken: str) -> None:
     """Entity ids name tags, so they are unique across all kinds."""
     owner = {taken: "the site"} | {cell.id: f"a cell of {cell.line}" for cell in equipment.cells}
     for name in ("line", "rectifier", "meter", "boiler"):
+        mine = f"a {name}"
         for i, raw in enumerate(rows.list_of(name)):
             own = raw.get("id") if isinstance(raw, dict) else None
             if not isinstance(own, str):
                 continue
-            if own in owner and owner[own] != name:
+            if own in owner and owner[own] != mine:
                 rows.problems.add(
                     (name, i, "id"), f'"{own}" is the id of {owner[own]} too; give each its own'
                 )
-            owner[own] = name
+            owner[own] = mine

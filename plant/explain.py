@@ -58,7 +58,7 @@ def validate(model: type[Row], data: object) -> tuple[Any, list[tuple[Key, str]]
 def _in_words(model: type[Row], error: ErrorDetails) -> tuple[Key, str]:
     key: Key = tuple(part for part in error["loc"] if part not in ("<one>", "<table>", "[key]"))
     if not key:
-        return key, f"must be a table; write its keys under a header ({error['msg']})"
+        return key, "must be a table; write its keys under a header of its own"
     owner, field = _field(model, key)
     name, given = str(key[-1]), error["input"]
     kind, context = error["type"], error.get("ctx", {})
@@ -70,7 +70,7 @@ def _in_words(model: type[Row], error: ErrorDetails) -> tuple[Key, str]:
             )
         return key, f"unknown key; {did_you_mean(name, owner.model_fields, show=20)}"
     if kind == "missing":
-        return key, f"missing; write {_example(name, field)}"
+        return key, f"missing; {_remedy(name, field)}"
     if kind == "value_error":
         return key, str(context["error"])
     if kind == "literal_error":
@@ -79,7 +79,8 @@ def _in_words(model: type[Row], error: ErrorDetails) -> tuple[Key, str]:
     if name == "url" and "@" in str(given):
         return key, "must not hold a user and password; write username and password_file instead"
     words = _WORDS.get(kind, error["msg"]).format(**context)
-    return key, f"{words}, not {_shown(given)}; write {_example(str(key[0]), field)}"
+    instead = f"{words}, not {_shown(given)}" if given or given == 0 else words
+    return key, f"{instead}; {_remedy(str(key[0]), field)}"
 
 
 def _field(model: type[Row], key: Key) -> tuple[type[Row], FieldInfo | None]:
@@ -92,22 +93,20 @@ def _field(model: type[Row], key: Key) -> tuple[type[Row], FieldInfo | None]:
     return model, field
 
 
-def _example(name: str, field: FieldInfo | None) -> str:
-    if field is None:
-        return f"{name} in the form of the documentation"
-    if field.examples:
-        return f"{name} = {toml_value(field.examples[0])}"
-    if field.default not in (None, ""):
-        return f"{name} = {toml_value(field.default)}, or leave it out"
-    return f"a value of the right type, or leave {name} out"
+def _remedy(name: str, field: FieldInfo | None) -> str:
+    if field and field.examples:
+        return f"write {name} = {_toml(field.examples[0])}"
+    if field and field.default not in (None, ""):
+        return f"write {name} = {_toml(field.default)}, or leave it out"
+    return f"correct it or leave {name} out"
 
 
-def toml_value(value: object) -> str:
+def _toml(value: object) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {toml_value(v)}" for k, v in value.items()) + " }"
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _shown(value: object) -> str:
-    text = toml_value(value)
+    text = _toml(value)
     return text if len(text) <= 60 else text[:59] + "…"

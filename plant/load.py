@@ -28,7 +28,7 @@ from plant.schema import (
     TimeRow,
 )
 from plant.sources import read_sources
-from plant.suggest import did_you_mean
+from plant.suggest import closest, did_you_mean
 from plant.tags import Entity, TagReader
 from plant.units import UnitError, conversion, parse
 
@@ -207,11 +207,13 @@ def _grid_year(row: SiteRow, factors: Mapping[str, Factor], problems: Problems) 
     years = [int(year) for _, region, _, year in averages if region == row.grid_region]
     if not years:
         regions = sorted({region for _, region, _, _ in averages})
-        hint = did_you_mean(row.grid_region, regions)
+        near = closest(row.grid_region, regions)
+        hint = f' (did you mean "{near}"?)' if near else ""
         problems.add(
             ("site", "grid_region"),
-            f'no grid factor for "{row.grid_region}"; {hint}; or add your own as a [[factor]] '
-            f"named grid.{row.grid_region}.average.<year> in t/MWh",
+            f'no grid factor for "{row.grid_region}"{hint}; write a region of '
+            "docs/plant-file.md or add a [[factor]] named "
+            f"grid.{row.grid_region}.average.<year> in t/MWh",
         )
         return row.grid_year or 0
     if row.grid_year is not None and row.grid_year not in years:

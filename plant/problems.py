@@ -93,6 +93,8 @@ def key_lines(text: str) -> dict[Key, int]:
             if header := _HEADER.match(line):
                 table = _table(header[2], header[1] == "[[", counts)
                 lines.setdefault(table, number)
+                if header[1] == "[[":
+                    lines.setdefault(table[:-1], number)
                 continue
             if match := _KEY.match(line):
                 lines[table + _parts(match[1])] = number

@@ -31,8 +31,12 @@ class Rows:
         if required and name not in self.raw:
             self.problems.add((name,), f"missing; write a [{name}] table")
             return None
+        given = self.raw.get(name, {})
+        if not isinstance(given, dict):
+            self.problems.add((name,), f"must be one table; write it as [{name}]")
+            return None
         row: R | None
-        row, errors = validate(model, self.raw.get(name, {}))
+        row, errors = validate(model, given)
         for key, text in errors:
             self.problems.add((name, *key), text)
         return row

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from plant.suggest import did_you_mean
+from plant.suggest import closest
 
 Technology = Literal["PFPB_L", "PFPB_M", "PFPB_MW", "CWPB", "SWPB", "VSS", "HSS"]
 TimeFormat = Literal["iso8601", "unix_s", "unix_ms", "unix_us", "unix_ns"]
@@ -20,7 +20,8 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        hint = did_you_mean(name, sorted(available_timezones()))
+        near = closest(name, available_timezones())
+        hint = f'did you mean "{near}"?' if near else 'write an IANA name such as "Asia/Shanghai"'
         raise ValueError(f'unknown time zone "{name}"; {hint}') from None
     return name
 

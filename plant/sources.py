@@ -9,7 +9,7 @@ from plant.explain import validate
 from plant.model import Source
 from plant.problems import Key, Problems
 from plant.schema import SOURCES, SourceRow
-from plant.suggest import did_you_mean
+from plant.suggest import closest, did_you_mean
 from plant.templates import TemplateError, check, placeholders
 
 
@@ -70,7 +70,8 @@ def _expand(
     good = True
     for name, table in tables.items():
         if name in variables and name not in used:
-            hint = did_you_mean(name, model.model_fields)
+            near = closest(name, model.model_fields)
+            hint = f'did you mean "{near}"?' if near else f"write {{{name}}} where it goes"
             problems.add((*key, name), f"unknown key, and nothing uses {{{name}}}; {hint}")
             good = False
         if problems.touch("line") and set(table) != set(lines):

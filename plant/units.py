@@ -3,6 +3,7 @@ file, so it happens only when a unit differs from the one wanted."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,12 @@ COMMON = (
     *("%", "ppm", "1", "s", "min", "h", "d", "Hz", "rpm", "µΩ", "kcal"),
 )
 """Units that a misspelt one is compared with."""
+
+
+_ONE = r"(?:1|%|°[CF]|[A-Za-zµμΩ][A-Za-z0-9_°Ω]*[²³]?)(?:(?:\^|\*\*)-?[1-9])?"
+_PRODUCT = rf"{_ONE}(?:[*/]{_ONE})*"
+_FORM = re.compile(rf"(?:\({_PRODUCT}\)|{_PRODUCT})(?:[*/](?:\({_PRODUCT}\)|{_PRODUCT}))*")
+"""What is handed to pint, whose parser takes any Python expression and fails in as many ways."""
 
 
 class UnitError(ValueError):
@@ -40,12 +47,11 @@ def _registry() -> pint.UnitRegistry[float]:
 @cache
 def parse(unit: str) -> pint.Unit:
     """The unit meant by a text such as "kWh/t". UnitError when there is none."""
-    import pint
-
-    try:
-        return _registry().parse_units(unit)
-    except (pint.PintError, ValueError, TypeError, AssertionError):
-        raise UnitError(f'unknown unit "{unit}"; {did_you_mean(unit, COMMON)}') from None
+    if _FORM.fullmatch(unit):
+        # pint's UndefinedUnitError is an AttributeError; "NaN" is a number to it, so a ValueError
+        with contextlib.suppress(AttributeError, ValueError):
+            return _registry().parse_units(unit)
+    raise UnitError(f'unknown unit "{unit}"; {did_you_mean(unit, COMMON)}')
 
 
 @cache

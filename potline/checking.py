@@ -8,27 +8,21 @@ from typing import Any
 
 import typer
 
-from plant.load import PlantError, load
 from plant.model import Plant, Source
-from potline.exits import INVALID, UNREACHABLE, Failure
+from potline.exits import UNREACHABLE, Failure
+from potline.plants import load_plant
+from potline.tables import print_json
 
 CONNECT_S = 5.0
 
 
 def check_plant(path: Path, connect: bool, as_json: bool) -> None:
-    # Figures come with numba, which is slow to import: only alarms on figures need their names.
     try:
-        from analytics.figures import figures
-
-        names = {str(scope): {f.name for f in rows} for scope, rows in figures().items()}
-        plant = load(path, names)
-    except PlantError as error:
+        plant = load_plant(path)
+    except Failure as failure:
         if as_json:
-            from potline.tables import print_json
-
-            print_json({"ok": False, "errors": list(error.errors)})
-            raise Failure(INVALID) from None
-        raise Failure(INVALID, *error.errors) from None
+            print_json({"ok": False, "errors": failure.lines})
+        raise
     reached = asyncio.run(try_servers(plant)) if connect else {}
     report(plant, reached, as_json)
     if any(reached.values()):
@@ -47,8 +41,6 @@ def report(plant: Plant, reached: dict[str, str], as_json: bool) -> None:
         "alarm rules": len(plant.alarms),
     }
     if as_json:
-        from potline.tables import print_json
-
         servers = {name: error or "reached" for name, error in reached.items()}
         print_json({"ok": not any(reached.values()), "plant": counts, "servers": servers})
         return
@@ -75,8 +67,8 @@ async def try_servers(plant: Plant) -> dict[str, str]:
 
 async def try_source(source: Source) -> str:
     if source.kind == "opcua":
-        from asyncua import Client
-        from asyncua.ua import UaError
+        from asyncua.client.client import Client
+        from asyncua.ua.uaerrors import UaError
 
         client = Client(source.options["url"], timeout=CONNECT_S)
         try:

@@ -16,7 +16,7 @@ from pathlib import Path
 import typer
 
 from potline.exits import INVALID, Failure
-from potline.opening import load_plant
+from potline.plants import load_plant
 from potline.running import demo_plant_file, print_summary, start, until_stopped, wait_any
 
 MARK = ".potline-demo"

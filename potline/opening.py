@@ -8,24 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.pipeline import Run
-from plant.load import PlantError, load
 from plant.model import Plant
 from potline.exits import FOUND, INVALID, UNREACHABLE, Failure
+from potline.plants import load_plant
 from store.contract import Store, StoreUnavailable
 from store.history import History
 from store.open import open_store
 from store.spool import Spool, SpoolInUse
-
-
-def load_plant(path: Path) -> Plant:
-    """The plant of a file, figures of alarm rules checked too. Raises Failure with every error."""
-    from analytics.figures import figures
-
-    names = {str(scope): {f.name for f in rows} for scope, rows in figures().items()}
-    try:
-        return load(path, names)
-    except PlantError as error:
-        raise Failure(INVALID, *error.errors) from None
 
 
 @dataclass(frozen=True, slots=True)

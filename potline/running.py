@@ -14,7 +14,7 @@ import typer
 
 from plant.model import Plant
 from potline.exits import INVALID, Failure
-from potline.opening import load_plant
+from potline.plants import load_plant
 
 
 @contextlib.asynccontextmanager

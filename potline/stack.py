@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from analytics.assess import warm
 from analytics.assessment import Assessment
@@ -82,6 +83,16 @@ class Stack:
         self.supervisor = Supervisor(plant, self.intake)
         self.live = LiveHub(plant, self.supervisor.statuses, self.alarms)
         self.pipeline.sinks = (self.keeper, self.alarm_sink, self._count, self.live.publish)
+        self.metrics = CollectorRegistry()
+        self.beat_seconds = Histogram(
+            "potline_beat_seconds",
+            "Time to freeze, assess and hand on one beat",
+            registry=self.metrics,
+            buckets=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1),
+        )
+        self.restated_beats = Counter(
+            "potline_restated_beats", "Beats computed again for late samples", registry=self.metrics
+        )
         self.beats = 0
         self.anode_effects: set[tuple[int, int]] = set()
 
@@ -114,6 +125,8 @@ class Stack:
             spool=self.spool,
             alarms=self.alarms,
             sources=self.supervisor.statuses,
+            store_error=lambda: self.writer.last_error,
+            registry=self.metrics,
         )
         try:
             socket = listen(host, port)
@@ -167,8 +180,11 @@ class Stack:
 
     def _step(self) -> int:
         now = time.time_ns()
+        began = time.perf_counter()
         closed = self.pipeline.advance(now)
+        if closed:
+            self.beat_seconds.observe((time.perf_counter() - began) / closed)
         if self.pipeline.restate_due(now):
-            self.pipeline.restate()
+            self.restated_beats.inc(self.pipeline.restate())
         self.keeper.flush()
         return closed

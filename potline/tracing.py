@@ -94,7 +94,8 @@ def times_ns(column: pa.ChunkedArray, path: Path) -> NDArray[np.int64]:
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             column = pc.cast(column, pa.timestamp("ns", tz="UTC"))
         if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-            return pc.cast(pc.cast(column, pa.timestamp("ns")), pa.int64()).to_numpy()
+            stamps = pc.cast(pc.cast(column, pa.timestamp("ns")), pa.int64())
+            return np.asarray(stamps.to_numpy(), np.int64)
         seconds = np.asarray(pc.cast(column, pa.float64()).to_numpy(), np.float64)
     except pa.ArrowInvalid as error:
         raise Failure(INVALID, f"{path}: column time: {error}") from None

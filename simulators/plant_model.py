@@ -34,7 +34,7 @@ _TAP_S = 600.0
 _TAP_FOLLOW = 0.97  # of the falling pad that the beam makes good while tapping
 _BEAM_LOW_MM, _BEAM_RAISE_MM = 60.0, 240.0
 
-_BLOCKED_PER_S = 0.06 / 86400  # feeders fail by themselves, for 30-70 min at up to half flow
+_BLOCKED_PER_S = 0.02 / 86400  # feeders fail by themselves, for 30-70 min at up to half flow
 _HF_V, _LF_V = 0.003, 0.004  # standard deviations
 _LF_PERIOD_S, _LF_DAMPING = 45.0, 0.97
 _SHORTFALL, _SHORTFALL_SD, _SHORTFALL_S = 0.35, 0.10, 7200.0  # local alumina below the bulk, wt %

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from CoolProp.CoolProp import PropsSI
+import seuif97
 from numpy.typing import NDArray
 
 from plant.model import Boiler, Plant
-from simulators.electrochemistry import KELVIN
 
 Array = NDArray[np.float64]
 
@@ -117,16 +116,13 @@ class Boilers:
 
     def _heat(self, i: int, boiler: Boiler) -> float:
         """Useful heat for each tonne of steam, its blowdown included, [MJ/t]."""
-        pascal = self.steam_pressure[i] * 1e6
+        pressure = self.steam_pressure[i]
         steam, water = boiler.steam_kJ_per_kg, boiler.feedwater_kJ_per_kg
         if steam is None:
-            steam = (
-                PropsSI("H", "T", self.steam_temperature[i] + KELVIN, "P", pascal, "Water") / 1e3
-            )
+            steam = seuif97.pt2h(pressure, self.steam_temperature[i])
         if water is None:
-            kelvin = self.feedwater_temperature[i] + KELVIN
-            water = PropsSI("H", "T", kelvin, "P", pascal, "Water") / 1e3
-        drained = PropsSI("H", "P", pascal, "Q", 0, "Water") / 1e3
+            water = seuif97.pt2h(pressure, self.feedwater_temperature[i])
+        drained = seuif97.px2h(pressure, 0.0)
         return float(steam - water + boiler.blowdown_percent / 100 * (drained - water))
 
 

@@ -127,7 +127,7 @@ class AlarmTable:
             )
             return _audited(db, id_, moment, "acknowledged", who, comment)
 
-    def retire(self, at: int) -> list[Alarm]:
+    def retire(self, at: int) -> list[Event]:
         """Close the open alarms whose rule or entity the plant file no longer has."""
         alive = {(e, r.id) for r in self._plant.alarms for e in self._plant.entities(r.each)}
         retired = []
@@ -139,7 +139,7 @@ class AlarmTable:
                         (at, at, alarm.id),
                     )
                     retired.append(_audited(db, alarm.id, at, "removed", "plant file", ""))
-        return retired
+        return [alarm.event() for alarm in retired]
 
     def get(self, id_: int) -> Alarm:
         found = self._select("WHERE id = ?", (id_,))

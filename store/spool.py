@@ -13,7 +13,7 @@ import time
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TextIO
@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from plant.batch import Batch
 from plant.model import Plant
 from store.contract import FigureBlock
+from store.kept import Kept
 from store.records import BadLine, Checkpoint, Gap, SourceLedger, SpoolFull, SpoolInUse
 from store.segments import (
     Event,
     SampleSegment,
     Segment,
-    decode_figures,
     encode_events,
     encode_figures,
     encode_samples,
@@ -64,7 +64,7 @@ TIDY_S = 30.0
 FREE_PAGES = 16_384
 
 
-class Spool:
+class Spool(Kept):
     """One process appends and delivers (SpoolInUse for a second); any number may read meanwhile.
 
     Writes share one connection under a lock, since SQLite has one writer anyway; each read has a
@@ -72,9 +72,8 @@ class Spool:
     """
 
     def __init__(self, path: Path, plant: Plant, *, max_bytes: int = 8 << 30) -> None:
-        self.path = path
+        super().__init__(path, plant)
         self.corrupt: list[str] = []
-        self.plant = plant
         self._max_bytes = max_bytes
         self._lock = threading.RLock()
         self._owner: TextIO | None = None
@@ -143,8 +142,10 @@ class Spool:
                 segment = put_segment(db, "samples", len(batch), *span, blob)
                 rows = [(segment, source, n) for source, n in kept.items()]
                 db.executemany("INSERT INTO spooled VALUES (?, ?, ?)", rows)
-        with self._lock:
-            np.maximum.at(self._last, batch.tags, batch.times)
+                # Ahead of the commit: should that fail, these look suspect when they come again,
+                # and are then looked for in vain.
+                np.maximum.at(self._last, batch.tags, batch.times)
+        self._tidy_now_and_then()
         return segment
 
     def last_times(self) -> NDArray[np.int64]:
@@ -159,11 +160,10 @@ class Spool:
         events: Sequence[Event],
         checkpoint: Checkpoint | None,
     ) -> None:
-        """Keep figures, events and the checkpoint that stands for them, all or none."""
+        """Keep figures, events and the checkpoint that stands for them, all or none. They count for
+        max_bytes and are not bounded by it: when no samples are taken any more, beats end too."""
         blobs = [(len(b.times), b.values.size, encode_figures(b)) for b in blocks]
         with self._write() as db:
-            size = sum(len(blob) for *_, blob in blobs)
-            self._must_fit(db, size + (len(checkpoint.blob) if checkpoint else 0))
             for block, (times, values, blob) in zip(blocks, blobs, strict=True):
                 if times:
                     span = int(block.times.min()), int(block.times.max())
@@ -175,17 +175,6 @@ class Spool:
                 row = (checkpoint.beat, zlib.crc32(checkpoint.blob), checkpoint.blob)
                 db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", row)
                 thin(db)
-
-    def checkpoints(self, before: int | None = None) -> Checkpoint | None:
-        """The newest sound checkpoint with beat <= before (None: of all)."""
-        sql = "SELECT beat, crc, blob FROM checkpoints WHERE beat <= ? ORDER BY beat DESC"
-        with self._read() as db:
-            for beat, crc, blob in db.execute(
-                sql, (np.iinfo(np.int64).max if before is None else before,)
-            ):
-                if zlib.crc32(blob) == crc:
-                    return Checkpoint(beat, blob)
-        return None
 
     # -- writer side
 
@@ -256,12 +245,10 @@ class Spool:
                 "DELETE FROM bad_lines WHERE id <= (SELECT max(id) FROM bad_lines) - ?",
                 (KEEP_BAD_LINES,),
             )
-        if time.monotonic() - self._tidied > TIDY_S:
-            self.tidy()
+        self._tidy_now_and_then()
 
     def tidy(self) -> None:
-        """Delete what was delivered, and give room back to the disk. Until then the segments stay,
-        so that the newest times need not be saved with each delivery."""
+        """Save the newest times, delete what was delivered, give room back to the disk."""
         self._tidied = time.monotonic()
         with self._write() as db:
             save_last(db, self.plant, self._last)
@@ -270,92 +257,6 @@ class Spool:
             (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
             if free > FREE_PAGES:
                 self._db.execute(f"PRAGMA incremental_vacuum({FREE_PAGES // 4})").fetchall()
-
-    # -- reading
-
-    def samples(self, tags: Sequence[int] | None, start: int, end: int) -> Batch:
-        """Undelivered samples of these columns (None: all) in [start, end), in order of arrival,
-        without those known to be duplicates."""
-        sql = """SELECT id, kind, samples, crc, blob, duplicates FROM segments
-                 WHERE NOT done AND kind = 'samples' AND first < ? AND last >= ? ORDER BY id"""
-        wanted = np.zeros(len(self.plant.tags) + 1, np.bool_)  # the last is -1: not in the plant
-        wanted[slice(0, -1) if tags is None else list(tags)] = True
-        parts = []
-        with self._read() as db:
-            names = TagNumbers(db, self.plant)
-            for id_, kind, _, crc, blob, duplicates in db.execute(sql, (end, start)):
-                if zlib.crc32(blob) != crc:
-                    continue
-                segment = decode(id_, kind, blob, duplicates, names)
-                assert isinstance(segment, SampleSegment)
-                batch = segment.batch
-                keep = wanted[batch.tags] & (batch.times >= start) & (batch.times < end)
-                if segment.duplicates is not None:
-                    keep &= ~segment.duplicates
-                parts.append(batch.take(keep))
-        return Batch.concat(parts)
-
-    def figures(self, scope: str, start: int, end: int) -> list[FigureBlock]:
-        """Undelivered figures of a scope that have times in [start, end), in order of arrival."""
-        sql = """SELECT crc, blob FROM segments
-                 WHERE NOT done AND kind = 'figures' AND first < ? AND last >= ? ORDER BY id"""
-        with self._read() as db:
-            rows = db.execute(sql, (end, start)).fetchall()
-        blocks = [decode_figures(blob) for crc, blob in rows if zlib.crc32(blob) == crc]
-        return [b for b in blocks if b.scope == scope]
-
-    def extent(self) -> tuple[int, int] | None:
-        """First and last time of the undelivered samples, None when there are none."""
-        sql = "SELECT min(first), max(last) FROM segments WHERE NOT done AND kind = 'samples'"
-        with self._read() as db:
-            first, last = db.execute(sql).fetchone()
-        return None if first is None else (first, last)
-
-    def ledger(self) -> dict[str, SourceLedger]:
-        """The account of each source, all as of one moment."""
-        with self._read() as db:
-            booked = db.execute("SELECT source, account, reason, samples FROM ledger").fetchall()
-            spooled = dict(db.execute("SELECT source, sum(samples) FROM spooled GROUP BY source"))
-        account: dict[tuple[str, str], int] = {}
-        rejected: dict[str, dict[str, int]] = defaultdict(dict)
-        for source, what, reason, n in booked:
-            if what == "rejected":
-                rejected[source][reason] = n
-            else:
-                account[source, what] = n
-        names = [s.id for s in self.plant.sources]
-        names += sorted({source for source, *_ in booked} - set(names))
-        return {
-            s: SourceLedger(
-                account.get((s, "received"), 0),
-                account.get((s, "stored"), 0),
-                spooled.get(s, 0),
-                rejected.get(s, {}),
-            )
-            for s in names
-        }
-
-    def gaps(
-        self, tag: str | None = None, start: int | None = None, end: int | None = None
-    ) -> list[Gap]:
-        """Gaps of a tag (None: of all) that touch [start, end), by start."""
-        sql = """SELECT tag, start, "end", cause FROM gaps
-                 WHERE (?1 IS NULL OR tag = ?1) AND (?2 IS NULL OR "end" > ?2)
-                   AND (?3 IS NULL OR start < ?3)
-                 ORDER BY start, tag"""
-        with self._read() as db:
-            return [Gap(*row) for row in db.execute(sql, (tag, start, end))]
-
-    def bad_lines(self) -> list[BadLine]:
-        """The newest samples the store refused, set aside with its reason."""
-        sql = "SELECT tag, time, coalesce(value, 'nan'), quality, reason FROM bad_lines ORDER BY id"
-        with self._read() as db:
-            return [BadLine(t, at, float(v), q, why) for t, at, v, q, why in db.execute(sql)]
-
-    def used_bytes(self) -> int:
-        """How much of max_bytes is in use."""
-        with self._read() as db:
-            return used_bytes(db)
 
     def close(self) -> None:
         with self._lock:
@@ -367,10 +268,10 @@ class Spool:
 
     # -- inside
 
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA synchronous = FULL")
-        return db
+    def _tidy_now_and_then(self) -> None:
+        """The newest times are not saved with each append: a restart reads the segments since."""
+        if time.monotonic() - self._tidied > TIDY_S:
+            self.tidy()
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
@@ -392,12 +293,6 @@ class Spool:
     def _rollback(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-
-    @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection]:
-        with closing(self._connect()) as db:
-            db.execute("BEGIN")
-            yield db
 
     def _must_fit(self, db: sqlite3.Connection, size: int) -> None:
         if used_bytes(db) + size > self._max_bytes:

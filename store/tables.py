@@ -22,6 +22,7 @@ from store.segments import (
     decode_samples,
 )
 
+SAVED = "the newest segment that last_times knows"
 NEVER = np.iinfo(np.int64).min
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86400 * SECOND
 THINNING = ((10 * MINUTE, 1), (6 * HOUR, 10 * MINUTE), (7 * DAY, HOUR))
@@ -111,15 +112,20 @@ def thin(db: sqlite3.Connection) -> None:
 def save_last(db: sqlite3.Connection, plant: Plant, last: NDArray[np.int64]) -> None:
     rows = [(t.id, int(at)) for t, at in zip(plant.tags, last, strict=True) if at != NEVER]
     db.executemany("INSERT OR REPLACE INTO last_times VALUES (?, ?)", rows)
+    db.execute(
+        "INSERT OR REPLACE INTO last_times SELECT ?, coalesce(max(id), 0) FROM segments", (SAVED,)
+    )
 
 
 def load_last(db: sqlite3.Connection, plant: Plant) -> NDArray[np.int64]:
-    """The saved newest times, brought forward by the segments that are still there."""
+    """The saved newest times, brought forward by the segments since."""
     last = np.full(len(plant.tags) + 1, NEVER, np.int64)  # the last for tags not in the plant
     for tag, at in db.execute("SELECT tag, time FROM last_times"):
         last[plant.column_of.get(tag, -1)] = at
     tags = TagNumbers(db, plant)
-    for crc, blob in db.execute("SELECT crc, blob FROM segments WHERE kind = 'samples'"):
+    since = """SELECT crc, blob FROM segments WHERE kind = 'samples'
+               AND id > coalesce((SELECT time FROM last_times WHERE tag = ?), 0)"""
+    for crc, blob in db.execute(since, (SAVED,)):
         if zlib.crc32(blob) == crc:
             raw, _ = decode_samples(blob)
             np.maximum.at(last, tags.column[raw.tags], raw.times)

@@ -93,7 +93,7 @@ class Influxd(Server):
     def command(self) -> list[str]:
         program = CACHE / "bin" / "influxd-2.9.1"
         if not program.exists():
-            missing(f"no influxd 2.9.1 in {CACHE / 'bin'} (`make influxd` builds it)")
+            missing(f"no influxd 2.9.1 in {CACHE / 'bin'} (`make provision` builds it)")
         flags = {
             "http-bind-address": f"127.0.0.1:{self.port}",
             "bolt-path": self.folder / "bolt",
@@ -182,7 +182,7 @@ def mosquitto(servers: Callable[[type[Server]], Server]) -> Server:
 
 @pytest.fixture(scope="session")
 def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd | Elsewhere]:
-    """The InfluxDB that tests share: .url, .org, .token. Each test takes a bucket_prefix of its own."""
+    """The InfluxDB that tests share: .url, .org, .token. Take a bucket_prefix of your own."""
     if "POTLINE_TEST_INFLUX_URL" in os.environ:
         yield Elsewhere()
         return

@@ -174,7 +174,7 @@ def peers() -> Iterator[str]:
         if mark.exists() and mark.stat().st_mtime >= lock.stat().st_mtime:
             continue
         say("npm", f"installing the packages of tests/peers/{lock.parent.name}")
-        npm = [str(ROOT / "tools/npm"), "--prefix", str(lock.parent), "ci", "--silent"]
+        npm = [str(ROOT / "tools/npm"), "--prefix", str(lock.parent), "ci", "--loglevel=error"]
         if run(npm, os.environ, timeout_s=600):
             mark.touch()
         else:

@@ -188,17 +188,17 @@ class Runner:
         return float(self.last.figures[scope][index(scope, name), entity])  # type: ignore[index,arg-type]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_plant() -> Callable[..., Plant]:
     return build
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_rule() -> Callable[..., AlarmRule]:
     return rule
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def runner() -> Callable[..., Runner]:
     def make(plant: Plant | None = None, **options: Any) -> Runner:
         return Runner(plant or build(), **options)

@@ -78,7 +78,9 @@ class House:
         named as scope__figure; every tag is 2.0."""
         end = self.now if end is None else end
         frame = self.frame(end)
-        tables = {s: np.full((len(figures()[s]), len(self.plant.entities(s))), every) for s in SCOPES}
+        tables = {
+            s: np.full((len(figures()[s]), len(self.plant.entities(s))), every) for s in SCOPES
+        }
         for name, value in first.items():
             scope, figure = name.split("__")
             row = [f.name for f in figures()[scope]].index(figure)

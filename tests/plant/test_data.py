@@ -58,6 +58,10 @@ def test_a_range_is_bounded() -> None:
         ("m3/h", "L/min", 1000 / 60, 0),
         ("kg/kWh", "t/MWh", 1, 0),
         ("kgce", "kWh", 29.3076 / 3.6, 0),
+        ("°C", "degC", 1, 0),
+        ("°F", "K", 5 / 9, 459.67 * 5 / 9),
+        ("m³/h", "m^3/d", 24, 0),
+        ("kJ/(kg*K)", "J/(g*K)", 1, 0),
         ("psi", "bar", 0.0689475729316836, 0),
     ],
 )
@@ -73,7 +77,7 @@ def test_conversion(wire: str, wanted: str, scale: float, offset: float) -> None
         ("KW", "MW", 'did you mean "kW"?'),
         ("degc", "degC", 'did you mean "degC"?'),
         ("volts per", "V", "unknown unit"),
-        ("", "V", "cannot be converted"),
+        ("", "V", "unknown unit"),
         ("kg/", "t", "unknown unit"),
         ("__import__('os')", "V", "unknown unit"),
     ],
@@ -81,6 +85,12 @@ def test_conversion(wire: str, wanted: str, scale: float, offset: float) -> None
 def test_wrong_units(wire: str, wanted: str, says: str) -> None:
     with pytest.raises(UnitError, match=re.escape(says)):
         conversion(wire, wanted)
+
+
+@given(st.text("kgVAh/t*%^(){}.,- 0123°µΩ²_#'\n$é", max_size=8) | st.text(max_size=5))
+def test_any_text_is_a_unit_or_a_unit_error(text: str) -> None:
+    with contextlib.suppress(UnitError):
+        parse(text)
 
 
 @given(st.text(max_size=12))
@@ -195,6 +205,7 @@ def test_lines_of_keys() -> None:
         ("site", "id"): 3,
         ("site", "shifts"): 4,
         ("site", "zone"): 7,
+        ("line",): 8,
         ("line", 0): 8,
         ("line", 0, "id"): 9,
         ("line", 0, "sections"): 10,

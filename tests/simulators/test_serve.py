@@ -65,7 +65,7 @@ async def listens(port: int) -> bool:
 
 async def until_port(port: int, *, listening: bool) -> None:
     async with asyncio.timeout(30):
-        while await listens(port) != listening:
+        while await listens(port) != listening:  # noqa: ASYNC110  the port tells no one
             await asyncio.sleep(0.05)
 
 

@@ -14,7 +14,8 @@ export interface Layout {
   boxes: Box[] // by place of the cell
   rows: number[][] // places of the cells of each row, from left to right
   sections: { id: string; x: number; y: number }[]
-  lines: { line: Line; x: number; y: number; width: number; height: number }[]
+  lines: { y: number; height: number }[]
+  height: number
 }
 
 interface Run {
@@ -55,7 +56,8 @@ export function layOut(
   height: number,
   em: number,
 ): Layout {
-  const head = 1.9 * em // a line's name
+  const left = 4.2 * em // a line's name
+  const apart = 0.7 * em // between lines
   const strip = 1.1 * em // above each row: section names, marks of narrow cells
   const right = 1.2 * em // the busbar from the upper row to the lower
   const split = lines.map((line) => halves(line, placeOf))
@@ -64,21 +66,20 @@ export function layOut(
     ...split.flat().map((runs) => runs.reduce((sum, run) => sum + run.places.length, 0)),
   )
   const gaps = Math.max(...split.flat().map((runs) => runs.length - 1))
-  const pitch = (width - right - gaps * gap) / widest
-  const wanted = (height / lines.length - head) / 2 - strip
-  const rowHeight = Math.max(1.2 * em, Math.min(wanted, 1.6 * pitch, 6 * em) || 0)
+  const pitch = (width - left - right - gaps * gap) / widest
+  const wanted = (height / lines.length - apart) / 2 - strip
+  const rowHeight = Math.max(em, Math.min(wanted, 1.2 * Math.max(pitch, 3 * em)))
   const space = pitch > 12 ? 3 : 1
 
-  const layout: Layout = { boxes: [], rows: [], sections: [], lines: [] }
-  const block = head + 2 * (strip + rowHeight)
-  const spare = Math.max(0, height - lines.length * block) / Math.max(1, lines.length)
+  const layout: Layout = { boxes: [], rows: [], sections: [], lines: [], height: 0 }
+  const block = 2 * (strip + rowHeight) + apart
   split.forEach((pair, at) => {
-    const top = at * (block + Math.min(spare, 1.5 * em))
-    layout.lines.push({ line: lines[at]!, x: 0, y: top, width, height: block })
+    const top = at * block
+    layout.lines.push({ y: top + strip, height: block - strip - apart })
     pair.forEach((runs, row) => {
-      const y = top + head + strip + row * (strip + rowHeight)
+      const y = top + strip + row * (strip + rowHeight)
       const places: number[] = []
-      let x = 0
+      let x = left
       for (const run of row === 0 ? runs : [...runs].reverse()) {
         layout.sections.push({ id: run.section, x, y })
         for (const place of row === 0 ? run.places : [...run.places].reverse()) {
@@ -91,6 +92,7 @@ export function layOut(
       if (places.length > 0) layout.rows.push(places)
     })
   })
+  layout.height = lines.length * block
   return layout
 }
 

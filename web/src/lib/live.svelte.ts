@@ -26,6 +26,7 @@ class Live {
   now = $state(Date.now())
   #staleByServer = $state(false)
   #renewed = $state(performance.now()) // when time_ms last changed
+  #sampled = $state(performance.now()) // when any source last brought a sample
   #ticked = $state(performance.now())
 
   #snapshot: Snapshot | null = null
@@ -37,12 +38,15 @@ class Live {
   #events: EventSource | null = null
   #cellPlaces = new Map<string, number>()
 
+  /** How long there has been no beat, or no source has brought anything. [ms] */
+  #still_ms = $derived(this.#ticked - Math.min(this.#renewed, this.#sampled))
   /** Connected, but the newest figures are old. */
   stale = $derived(
     this.link === 'up' &&
       (this.#staleByServer ||
-        this.#ticked - this.#renewed > Math.max(STALE_MS, 2_500 * (this.plant?.beat_s ?? 1))),
+        this.#still_ms > Math.max(STALE_MS, 2_500 * (this.plant?.beat_s ?? 1))),
   )
+  staleSince = $derived(this.now - this.#still_ms)
   /** Nothing shown can be trusted to be of now. */
   old = $derived(this.stale || this.link !== 'up')
   silentSources = $derived(this.sources.filter((s) => !s.flowing))
@@ -133,6 +137,8 @@ class Live {
     const { time_ms, stale, sources } = this.#snapshot!
     if (time_ms !== this.time_ms) this.#renewed = performance.now()
     this.time_ms = time_ms
+    const ages_s = sources.map((s) => s.age_s).filter((age) => age !== null)
+    if (ages_s.length > 0) this.#sampled = performance.now() - 1000 * Math.min(...ages_s)
     this.#staleByServer = stale
     this.sources = sources
     this.beat += 1

@@ -27,7 +27,7 @@ export function paint(ctx: CanvasRenderingContext2D, scene: Scene): void {
   const { layout, em, font } = scene
   drawLines(ctx, scene)
   const first = layout.boxes[0]
-  const roomy = first !== undefined && first.width >= 3 * em && first.height >= 2.3 * em
+  const roomy = first !== undefined && first.width >= 2.7 * em && first.height >= 2.2 * em
   ctx.textAlign = 'center'
   layout.boxes.forEach((box, place) => drawCell(ctx, scene, box, place, roomy))
   ctx.font = `${em}px ${font}`
@@ -50,10 +50,10 @@ function drawLines(ctx: CanvasRenderingContext2D, scene: Scene): void {
   const { layout, colours, em, font, names } = scene
   ctx.textBaseline = 'alphabetic'
   ctx.textAlign = 'left'
-  layout.lines.forEach(({ y }, at) => {
+  layout.lines.forEach(({ y, height }, at) => {
     ctx.font = `600 ${1.05 * em}px ${font}`
     ctx.fillStyle = colours.text
-    ctx.fillText(names[at]!, 0, y + 1.3 * em)
+    ctx.fillText(names[at]!, 0, y + height / 2 + 0.4 * em, 3.9 * em)
     // the busbar: out along the upper row, back along the lower
     const [out, back] = [layout.rows[2 * at], layout.rows[2 * at + 1]]
     if (!out || !back) return
@@ -81,7 +81,7 @@ function drawCell(
   place: number,
   roomy: boolean,
 ): void {
-  const { colours, em, font } = scene
+  const { colours, font } = scene
   const departure = scene.readings[place]?.departure ?? null
   const shade = departure === null ? colours.unknown : colours.shade(departure)
   ctx.fillStyle = shade.fill
@@ -96,6 +96,7 @@ function drawCell(
   }
   if (!roomy) return
   const middle = y + height / 2
+  const em = Math.max(scene.em, Math.min(width / 4.5, height / 3.5, 2 * scene.em))
   ctx.fillStyle = shade.text
   ctx.font = `${0.85 * em}px ${font}`
   ctx.fillText(scene.numbers[place]!, x + width / 2, middle - 0.25 * em, width)

@@ -38,8 +38,9 @@ export function number(value: Value | undefined, decimals: number): string {
 
 export function percent(value: Value | undefined): string {
   if (value === null || value === undefined) return UNKNOWN
-  // 99.96 % is not 100 %: what is missing must not be rounded away
-  return `${number(Math.floor(value * 1000) / 10, value < 0.9995 && value > 0.99 ? 1 : 0)} %`
+  // 99.96 % is not 100 %, nor 0.4 % nothing: what is missing must not be rounded away
+  const fine = (value > 0.99 && value < 1) || (value > 0 && value < 0.01)
+  return `${number(Math.floor(value * 1000) / 10, fine ? 1 : 0)} %`
 }
 
 /** Four significant digits at most: for values that have no row in the table of figures. */
@@ -100,3 +101,6 @@ export function duration(seconds: Value): string {
   const h = Math.floor(m / 60)
   return h < 48 ? `${h} h ${m % 60} min` : `${Math.floor(h / 24)} d ${h % 24} h`
 }
+
+/** How long ago, roughly. */
+export const age = (at: string) => duration((live.now - Date.parse(at)) / 1000).replace(/(?<=[a-z]) .*/, '')

@@ -1,0 +1,234 @@
+"""InfluxDB 2: buckets {prefix}_raw, {prefix}_figures and {prefix}_alarms.
+
+Raw: measurement per kind of entity (`cell`, `line`, …), tags site, line, section, id; a field per
+signal in its unit, `{signal}_q` where the quality is not GOOD. Figures: measurement
+`{scope}_figures`, a field per figure. Alarms: measurement per kind of event, tag `key`, the event
+as JSON in the field `row`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from plant.batch import Batch
+from plant.model import EntityKind, Plant, StoreSettings
+from store.blocks import block_of
+from store.contract import FigureBlock, Written
+from store.duplicates import order_once
+from store.flux import Rows, any_of, quoted, source
+from store.influx_client import Client, Refused
+from store.lineprotocol import Words, escaped, lines, series, string_field
+from store.refusals import refusals
+
+MOST_IDS = 100
+"""A query names so many entities at most; with more it reads all and drops the others."""
+
+
+class InfluxStore:
+    def __init__(self, settings: StoreSettings, plant: Plant) -> None:
+        self._plant = plant
+        self._keep_days = settings.raw_days
+        prefix = settings.bucket_prefix
+        self.raw, self.figure_bucket, self.alarms = (
+            f"{prefix}_{name}" for name in ("raw", "figures", "alarms")
+        )
+        self._client = Client(
+            settings,
+            {
+                self.raw: settings.raw_days,
+                self.figure_bucket: settings.figures_days,
+                self.alarms: settings.alarms_days,
+            },
+        )
+        self._place = {c.id: {"line": c.line, "section": c.section} for c in plant.cells}
+        self._place |= {line.id: {"line": line.id} for line in plant.lines}
+        self._place |= {r.id: {"line": r.line} for r in plant.rectifiers}
+        self._place |= {m.id: {"line": m.line} for m in plant.meters}
+        tags = plant.tags
+        self._entities = sorted({(t.signal.entity, t.entity) for t in tags})
+        place = {entity: i for i, entity in enumerate(self._entities)}
+        self._head_of = np.array([place[t.signal.entity, t.entity] for t in tags], np.intp)
+        self._heads = Words.of([series(kind, self._tags(e)) for kind, e in self._entities])
+        self._fields = Words.of([escaped(t.signal.name, ", =") for t in tags])
+
+    def open(self) -> None:
+        self._client.make_buckets()
+
+    def close(self) -> None:
+        self._client.close()
+
+    # -- samples
+
+    def write_samples(self, batch: Batch) -> Written:
+        rejected = refusals(batch, self._keep_days)
+        take = np.ones(len(batch), np.bool_)
+        take[[row for row, _ in rejected]] = False
+        rows = np.nonzero(take)[0]
+        rows = rows[order_once(batch.take(rows))]
+        head = self._head_of[batch.tags[rows]]
+        rows = rows[np.lexsort((batch.tags[rows], batch.times[rows], head))]
+        todo = [rows]
+        while todo:
+            part = todo.pop()
+            try:
+                self._client.write(self.raw, self._lines(batch.take(part)))
+            except Refused as error:
+                if len(part) == 1:
+                    rejected.append((int(part[0]), str(error)))
+                else:
+                    todo += np.array_split(part, 2)
+        return Written(len(batch) - len(rejected), rejected)
+
+    def samples(self, tags: Sequence[int] | None, start: int, end: int) -> Batch:
+        columns = range(len(self._plant.tags)) if tags is None else list(tags)
+        if not len(columns) or end <= start:
+            return Batch.empty()
+        wanted = np.zeros(len(self._plant.tags) + 1, np.bool_)  # the last is -1: not in the plant
+        wanted[list(columns)] = True
+        names = sorted({self._plant.tags[c].signal.name for c in columns})
+        ids = sorted({self._plant.tags[c].entity for c in columns})
+        parts = []
+        for suffix in ("", "_q"):
+            rows = self._client.query(
+                source(self.raw, start, end)
+                + any_of("_field", [name + suffix for name in names])
+                + (any_of("id", ids) if len(ids) <= MOST_IDS else "")
+                + '|> keep(columns: ["_time", "_value", "_field", "id"])',
+                np.dtype(np.int64) if suffix else np.dtype(np.float64),
+            )
+            found = self._columns(rows, suffix)
+            keep = wanted[found]
+            values = rows.values[keep]
+            n = len(values)
+            parts.append(
+                Batch.of(found[keep], rows.times[keep], np.full(n, np.nan), values)
+                if suffix
+                else Batch.of(found[keep], rows.times[keep], values)
+            )
+        return _with_quality(*parts)
+
+    def count(self, start: int, end: int) -> NDArray[np.int64]:
+        counts = np.zeros(len(self._plant.tags) + 1, np.int64)
+        if end <= start:
+            return counts[:-1]
+        good = "|> filter(fn: (r) => r._field !~ /_q$/)"
+        bad = (
+            "|> filter(fn: (r) => r._field =~ /_q$/)"
+            "|> filter(fn: (r) => bitwise.sand(a: r._value, b: 3) == 2)"
+        )
+        for which, suffix in ((good, ""), (bad, "_q")):
+            rows = self._client.query(
+                'import "bitwise"\n'
+                + source(self.raw, start, end)
+                + which
+                + '|> group(columns: ["id", "_field"]) |> count()',
+                np.dtype(np.int64),
+            )
+            np.add.at(counts, self._columns(rows, suffix), rows.values)
+        return counts[:-1]
+
+    def extent(self) -> tuple[int, int] | None:
+        spans = []
+        for edge in ("first", "last"):
+            rows = self._client.query(
+                f"{source(self.raw, 0, None)} |> {edge}()"
+                '|> keep(columns: ["_time"]) |> group() |> sort(columns: ["_time"])',
+                None,
+            )
+            spans.append(rows.times)
+        return (int(spans[0].min()), int(spans[1].max())) if len(spans[0]) else None
+
+    # -- figures
+
+    def write_figures(self, block: FigureBlock) -> int:
+        cube = block.values.transpose(2, 0, 1)
+        e, t, f = np.nonzero(~np.isnan(cube))
+        heads = Words.of([series(f"{block.scope}_figures", self._tags(x)) for x in block.entities])
+        fields = Words.of([escaped(name, ", =") for name in block.names])
+        quality = np.zeros(len(e), np.uint8)
+        text = lines(heads, fields, e, f, block.times[t], cube[e, t, f], quality)
+        self._client.write_checked(self.figure_bucket, text)
+        return len(e)
+
+    def figures(
+        self, scope: str, names: Sequence[str], entities: Sequence[str] | None, start: int, end: int
+    ) -> FigureBlock:
+        if entities is None:
+            entities = self._plant.entities(cast(EntityKind, scope))
+        rows = Rows.none()
+        if names and entities and end > start:
+            rows = self._client.query(
+                source(self.figure_bucket, start, end)
+                + any_of("_measurement", [f"{scope}_figures"])
+                + any_of("_field", names)
+                + (any_of("id", entities) if len(entities) <= MOST_IDS else "")
+                + '|> keep(columns: ["_time", "_value", "_field", "id"])',
+                np.dtype(np.float64),
+            )
+        f, e = rows.places("_field", names), rows.places("id", entities)
+        keep = (f >= 0) & (e >= 0)
+        values = rows.values[keep].astype(np.float64)
+        return block_of(scope, names, entities, rows.times[keep], f[keep], e[keep], values)
+
+    # -- events
+
+    def write_events(self, kind: str, rows: Sequence[dict[str, Any]]) -> int:
+        text = "".join(
+            f"{series(kind, {'key': row['key']})} "
+            f"row={string_field(orjson.dumps(row).decode())} {row['time']}\n"
+            for row in rows
+        )
+        self._client.write_checked(self.alarms, text.encode())
+        return len(rows)
+
+    def events(self, kind: str, start: int, end: int) -> list[dict[str, Any]]:
+        if end <= start:
+            return []
+        rows = self._client.query(
+            f"{source(self.alarms, start, end)}"
+            f"|> filter(fn: (r) => r._measurement == {quoted(kind)} and r._field == "
+            '"row") |> keep(columns: ["_time", "_value", "key"])',
+            np.dtype(np.str_),
+        )
+        found = [orjson.loads(text) for text in rows.values.tolist()]
+        return sorted(found, key=lambda row: (row["time"], row["key"]))
+
+    # -- inside
+
+    def _lines(self, batch: Batch) -> bytes:
+        head = self._head_of[batch.tags]
+        field = batch.tags.astype(np.intp)
+        columns = batch.times, batch.values, batch.quality
+        return lines(self._heads, self._fields, head, field, *columns)
+
+    def _tags(self, entity: str) -> dict[str, str]:
+        """What an entity's lines are tagged with."""
+        tags = {"site": self._plant.site.id, "id": entity}
+        return tags | self._place.get(entity, {})
+
+    def _columns(self, rows: Rows, suffix: str) -> NDArray[np.int32]:
+        """int32[n]: the plant's column of each row, -1 where it has none."""
+        ids, fields = rows.words("id"), rows.words("_field")
+        table = np.full((len(ids) + 1, len(fields) + 1), -1, np.int32)
+        for i, entity in enumerate(ids):
+            for k, field in enumerate(fields):
+                tag = f"{entity}.{field.removesuffix(suffix)}"
+                table[i, k] = self._plant.column_of.get(tag, -1)
+        return table[rows.codes("id"), rows.codes("_field")]
+
+
+def _with_quality(values: Batch, marks: Batch) -> Batch:
+    """Values, and qualities with NaN for a value, as one batch by (tag, time)."""
+    both = Batch.concat([values, marks])
+    order = np.lexsort((both.times, both.tags))
+    both = both.take(order)
+    again = np.zeros(len(both), np.bool_)
+    again[1:] = (np.diff(both.tags) == 0) & (np.diff(both.times) == 0)
+    marked = np.nonzero(again)[0]  # the sort is stable: a mark follows its value
+    both.quality[marked - 1] = both.quality[marked]
+    return both.take(~again)

@@ -1,0 +1,137 @@
+"""analyse_trace beside its anode effects, which test_anode_effect.py covers."""
+
+import numpy as np
+import pytest
+
+from analytics.trace import analyse_trace
+from plant.batch import SECOND
+from plant.model import AnodeEffectRule
+
+RULE = AnodeEffectRule()
+NAN = float("nan")
+
+
+def analysed(volts, amps=600.0, target=3.95, seconds=None):
+    times = np.arange(len(volts)) if seconds is None else np.asarray(seconds)
+    return analyse_trace(times * SECOND, volts, amps, target, RULE)
+
+
+def test_steady_hour():
+    result = analysed([3.95] * 3600)
+    assert result.energy_kWh == pytest.approx(2370.0)
+    assert result.charge_kAh == pytest.approx(600.0)
+    assert result.voltage_V == pytest.approx(3.95)
+    assert (result.aef, result.aem_min, result.aed_min) == (0, 0, None)
+    assert (result.aeo_positive_mV, result.aeo_algebraic_mV) == (0, 0)
+    assert result.completeness == 1.0
+    assert result.anode_effects == result.spikes == result.low_voltage_candidates == []
+
+
+def test_charge_weighted_voltage_and_energy():
+    result = analysed([4.0, 2.0], [600.0, 0.0])
+    assert result.energy_kWh == pytest.approx(2400 / 3600)
+    assert result.voltage_V == 4.0
+
+
+def test_frequency_duration_minutes_over_a_day():
+    volts = np.full(86400, 3.95)
+    for start in (10_000, 40_000):
+        volts[start : start + 90] = 25.0
+    result = analysed(volts)
+    assert result.aef == pytest.approx(2.0)
+    assert result.aed_min == pytest.approx(1.5)
+    assert result.aem_min == pytest.approx(3.0)
+    assert result.aeo_positive_mV == pytest.approx(1000 * 180 * 21.05 / 86400)
+
+
+def test_without_target_there_is_no_overvoltage():
+    result = analysed([30.0] * 20, target=None)
+    assert result.aeo_positive_mV is None
+    assert result.aeo_algebraic_mV is None
+    assert result.low_voltage_candidates == []
+    assert len(result.anode_effects) == 1
+
+
+def test_order_and_duplicates_do_not_matter():
+    rng = np.random.default_rng(0)
+    volts = 3.95 + 0.1 * rng.standard_normal(500)
+    volts[100:150] = 25.0
+    order = rng.permutation(500)
+    plain = analysed(volts)
+    shuffled = analysed(volts[order], seconds=np.arange(500)[order])
+    assert shuffled == plain
+    doubled = analysed([*volts, 99.0], seconds=[*range(500), 120])
+    assert doubled == plain  # of two the first counts
+
+
+def test_missing_rows_and_nan_are_the_same():
+    volts = np.full(100, 3.95)
+    rows = np.setdiff1d(np.arange(100), np.arange(40, 60))
+    with_nan = volts.copy()
+    with_nan[40:60] = NAN
+    gone, blank = analysed(volts[rows], seconds=rows), analysed(with_nan)
+    assert gone == blank
+    assert gone.completeness == 0.8
+    assert gone.charge_kAh == pytest.approx(600 * 80 / 3600)
+    short = analysed(np.where((np.arange(100) >= 40) & (np.arange(100) < 50), NAN, 3.95))
+    assert short.charge_kAh == pytest.approx(600 * 100 / 3600)  # ten seconds are bridged
+    assert short.completeness == 0.9
+
+
+def test_current_may_be_missing_on_its_own():
+    amps = np.full(100, 600.0)
+    amps[50:] = NAN
+    result = analysed([3.95] * 100, amps)
+    assert result.charge_kAh == pytest.approx(600 * 50 / 3600)
+    nothing = analysed([3.95] * 10, NAN)
+    assert (nothing.energy_kWh, nothing.voltage_V) == (0.0, None)
+
+
+def test_the_last_sample_stands_for_the_median_step():
+    result = analysed([4.0] * 4, seconds=[0, 5, 10, 15])
+    assert result.charge_kAh == pytest.approx(600 * 20 / 3600)
+
+
+def test_one_row():
+    result = analysed([4.0])
+    assert result.charge_kAh == pytest.approx(600 / 3600)
+    assert result.completeness == 1.0
+
+
+def test_low_voltage_candidates_are_apart():
+    volts = np.full(600, 3.95)
+    volts[100:159] = 4.5  # 59 s
+    volts[200:260] = 4.5  # 60 s
+    volts[300:400] = 4.35  # exactly at the excess: not above it
+    volts[450:470] = 25.0
+    result = analysed(volts)
+    spans = [(c.start // SECOND, c.end // SECOND) for c in result.low_voltage_candidates]
+    assert spans == [(200, 260)]
+    assert result.low_voltage_candidates[0].mean_V == pytest.approx(4.5)
+    assert result.aem_min * 600 / 86400 == pytest.approx(20 / 60)
+
+
+def test_averaged_data_hide_a_spike():
+    """What 10 s averages make of a 4 s spike: nothing, and of 10 s at 25 V: one sample."""
+    assert analysed([3.95, 12.4, 3.95], seconds=[0, 10, 20]).anode_effects[0].above_s == 10
+
+
+def test_as_dict_has_the_promised_keys():
+    document = analysed([3.95] * 5 + [25.0] * 5 + [3.95] * 5).as_dict()
+    assert list(document) == [
+        "energy_kWh", "charge_kAh", "voltage_V", "anode_effects", "spikes",
+        "low_voltage_candidates", "aef", "aed_min", "aem_min", "aeo_positive_mV",
+        "aeo_algebraic_mV", "completeness",
+    ]  # fmt: skip
+    assert list(document["anode_effects"][0]) == [
+        "start", "end", "above_s", "elapsed_s", "max_V", "incomplete",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("times", "volts", "message"),
+    [([], [], "empty"), ([1, 2], [NAN, NAN], "no voltage"), ([1, 2], [1.0], "2 times but 1")],
+)
+def test_nothing_to_analyse(times, volts, message):
+    with pytest.raises(ValueError, match=message):
+        analyse_trace(times, volts, 600.0, 3.95, RULE)

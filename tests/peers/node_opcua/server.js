@@ -1,0 +1,49 @@
+// An OPC UA server of another maker: `node server.js PORT`. In namespace urn:test:plant s=count
+// counts at 10 Hz, s=still stays at 7.5, s=whole is an Int32, s=text a string, s=bad has status Bad.
+// It takes 2 monitored items and 3 nodes a call, as small controllers do.
+"use strict";
+const { OPCUAServer } = require("node-opcua-server");
+const { Variant, DataType } = require("node-opcua-variant");
+const { StatusCodes } = require("node-opcua-status-code");
+
+async function main() {
+  const server = new OPCUAServer({
+    hostname: "127.0.0.1",
+    host: "127.0.0.1",
+    port: Number(process.argv[2]),
+    serverCertificateManager: undefined,
+    serverCapabilities: {
+      operationLimits: { maxMonitoredItemsPerCall: 2, maxNodesPerRead: 3 },
+    },
+  });
+  await server.initialize();
+  const space = server.engine.addressSpace;
+  space.registerNamespace("urn:test:other");
+  const plant = space.registerNamespace("urn:test:plant");
+  const folder = plant.addFolder("ObjectsFolder", { browseName: "cell" });
+  const add = (name, dataType, value) =>
+    plant.addVariable({
+      componentOf: folder,
+      browseName: name,
+      nodeId: `s=${name}`,
+      dataType,
+      value: { dataType, value },
+    });
+  const count = add("count", DataType.Double, 0);
+  add("still", DataType.Double, 7.5);
+  add("whole", DataType.Int32, 42);
+  add("text", DataType.String, "on");
+  const bad = add("bad", DataType.Double, 1);
+  bad.setValueFromSource(
+    new Variant({ dataType: DataType.Double, value: 1 }),
+    StatusCodes.BadSensorFailure,
+  );
+  let n = 0;
+  setInterval(
+    () => count.setValueFromSource(new Variant({ dataType: DataType.Double, value: ++n })),
+    100,
+  );
+  await server.start();
+}
+
+main();
