@@ -29,6 +29,8 @@ CONNECT_S = 4.0
 STEP_S = 0.02
 CHUNK = 500
 """Messages in one delivery at most."""
+GATHER_S = 0.05
+"""Messages are gathered this long for one delivery."""
 CHUNKS_WAITING = 8
 """Deliveries not taken yet; above it the socket is not read, so the broker waits."""
 LITERAL_TOPICS = 1000
@@ -104,6 +106,7 @@ class MqttConnection:
         self._answer: ReasonCode | None = None
         self._resumed = True
         self._messages = 0
+        self._flush_at = 0.0
         self._ids: list[int] = []
         self._durable: deque[Sequence[int]] = deque()
         self._asked: dict[int, list[str]] = {}  # SUBSCRIBE id -> filters
@@ -195,7 +198,7 @@ class MqttConnection:
             while before < self._messages < CHUNK:
                 before = self._messages
                 self._check(self._client.loop_read())
-        if self._messages:
+        if self._messages >= CHUNK or (self._messages and time.monotonic() > self._flush_at):
             self._flush()
         while self._durable:
             for message_id in self._durable.popleft():
@@ -269,6 +272,8 @@ class MqttConnection:
         except UnicodeDecodeError:
             topic = None
         known = self._decoder.take(topic, message.payload, time.time_ns())
+        if not self._messages:
+            self._flush_at = time.monotonic() + GATHER_S
         self._messages += 1
         if message.qos == 1:
             self._ids.append(message.mid)

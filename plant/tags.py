@@ -10,16 +10,13 @@ from typing import Any, NoReturn
 
 from plant.addresses import complaint, written
 from plant.explain import validate
+from plant.measured import Measured, Say, measured
 from plant.model import EntityKind, Signal, Source, Tag
 from plant.problems import Problems
 from plant.ranges import RangeError, cell_numbers
 from plant.schema import ADDRESS, Address, CsvTag, TagsRow
 from plant.suggest import did_you_mean
 from plant.templates import TemplateError, check
-from plant.units import UnitError, conversion
-
-Say = Callable[[str, str], None]
-"""Puts on record what is wrong with a key of a row."""
 
 PLACEHOLDERS: dict[str, tuple[str, ...]] = {
     "site": ("site", "id", "signal", "name"),
@@ -30,12 +27,14 @@ PLACEHOLDERS: dict[str, tuple[str, ...]] = {
     "boiler": ("site", "id", "signal", "name"),
 }
 
-
 EQUIPMENT = ("line", "cell", "rectifier", "meter", "boiler")
 
 
+PER_SIGNAL = ("unit", "scale", "offset", "low", "high", "interval_s", "hold_s")
+
+
 class BadRow(Exception):
-    pass
+    """Ends the reading of one row; its problem is on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +44,6 @@ class Entity:
     id: str
     kind: EntityKind
     values: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What the tags of one signal in one row have in common."""
-
-    signal: Signal
-    name: str  # at the source
-    unit: str
-    scale: float
-    offset: float
-    low: float
-    high: float
-    interval_s: float
-    hold_s: float
 
 
 class TagReader:
@@ -86,19 +70,32 @@ class TagReader:
         """The tags of one [[tags]] row."""
 
         def say(key: str, text: str) -> None:
-            self._problems.add(("tags", index, *key.split(".")), text)
+            parts = ["signals"] if key == "signal" else key.split(".")
+            self._problems.add(("tags", index, *parts), text)
 
+        names = row.signals if isinstance(row.signals, dict) else {n: n for n in row.signals}
+        before = len(self._problems)
+        if len(names) < len(row.signals):
+            say("signal", "names a signal twice; leave one out")
+        signals = [self._signal(row.each, name, say) for name in names]
+        for key in PER_SIGNAL if all(signals) else ():
+            table = getattr(row, key)
+            for other in table if isinstance(table, dict) else ():
+                if other not in names:
+                    hint = did_you_mean(other, names)
+                    say(f"{key}.{other}", f"is not a signal of this row; {hint}")
+        for key in ("source", *written(row)):
+            try:
+                check(getattr(row, key), PLACEHOLDERS[row.each])
+            except TemplateError as error:
+                say(key, str(error))
+        common = [measured(row, s, names[s.name], say) for s in signals if s]
         try:
-            measured = [self._measured(row, signal, say) for signal in row.signals]
             entities = self._chosen(row, say)
-            for key in ("source", *written(row)):
-                try:
-                    check(getattr(row, key), PLACEHOLDERS[row.each])
-                except TemplateError as error:
-                    say(key, str(error))
-                    raise BadRow from None
+            if len(self._problems) > before:
+                return
             for entity in entities:
-                for what in measured:
+                for what in filter(None, common):
                     values = {**entity.values, "signal": what.signal.name, "name": what.name}
                     self._add(row, entity, what, values, f"tags[{index}]", say)
         except BadRow:
@@ -126,69 +123,21 @@ class TagReader:
                 if entity is None:
                     hint = did_you_mean(row.entity, self._entities)
                     self._absent("entity", f'there is no "{row.entity}"; {hint}', say)
-                what = self._measured(row, row.signal, say, entity.kind)
-                self._add(row, entity, what, None, f"{file}:{number}", say)
+                signal = self._signal(entity.kind, row.signal, say)
+                if signal and (what := measured(row, signal, signal.name, say)):
+                    self._add(row, entity, what, None, f"{file}:{number}", say)
             except BadRow:
                 continue
 
-    def _measured(
-        self, row: TagsRow | CsvTag, name: str, say: Say, kind: EntityKind | None = None
-    ) -> Measured:
-        kind = kind or row.each  # type: ignore[union-attr]
+    def _signal(self, kind: EntityKind, name: str, say: Say) -> Signal | None:
         signal = self._signals.get(f"{kind}.{name}")
         if signal is None:
             known = [s.name for s in self._signals.values() if s.entity == kind]
-            key = "signal" if isinstance(row, CsvTag) else "signals"
             hint = did_you_mean(name, known)
-            say(key, f'a {kind} has no signal "{name}"; {hint} (or declare it in a [[signal]])')
-            raise BadRow
-
-        def own(key: str, otherwise: Any) -> Any:
-            value = getattr(row, key)
-            if isinstance(value, dict):
-                for other in value:
-                    if other not in row.signals:  # type: ignore[union-attr]
-                        hint = did_you_mean(other, row.signals)  # type: ignore[union-attr]
-                        say(f"{key}.{other}", f"is not a signal of this row; {hint}")
-                value = value.get(name)
-            return otherwise if value is None else value
-
-        unit = own("unit", signal.unit)
-        try:
-            unit_scale, unit_offset = conversion(unit, signal.unit)
-        except UnitError as error:
-            say("unit", f"{kind}.{name}: {error}")
-            raise BadRow from None
-        scale = own("scale", 1.0)
-        if scale == 0:
-            say("scale", f"{kind}.{name}: must not be 0; write 1 or leave it out")
-        low, high = own("low", signal.low), own("high", signal.high)
-        if low >= high:
             say(
-                "low",
-                f"{kind}.{name}: low {low:g} is not below high {high:g}; write limits "
-                f"in {signal.unit} with low < high",
+                "signal", f'a {kind} has no signal "{name}"; {hint} (or declare it in a [[signal]])'
             )
-        interval_s, hold_s = own("interval_s", 1.0), own("hold_s", signal.hold_s)
-        if hold_s < interval_s:
-            say(
-                "interval_s",
-                f"{kind}.{name}: a reading every {interval_s:g} s stands for {hold_s:g} s only; "
-                f"write hold_s = {3 * interval_s:g} or a shorter interval_s",
-            )
-        return Measured(
-            signal,
-            row.signals[name]
-            if isinstance(row, TagsRow) and isinstance(row.signals, dict)
-            else name,
-            unit,
-            scale * unit_scale,
-            own("offset", 0.0) * unit_scale + unit_offset,
-            low,
-            high,
-            interval_s,
-            hold_s,
-        )
+        return signal
 
     def _chosen(self, row: TagsRow, say: Say) -> list[Entity]:
         """The entities of a row: all of its kind, or those that lines, cells, only leave."""
@@ -264,10 +213,7 @@ class TagReader:
         address = self._address(row, source, filled, say)
         tag_id = f"{entity.id}.{what.signal.name}"
         if earlier := self._by_id.get(tag_id):
-            say(
-                "signals" if values else "signal",
-                f"{tag_id} is already read by {earlier}; leave it out of one",
-            )
+            say("signal", f"{tag_id} is already read by {earlier}; leave it out of one")
             raise BadRow
         key = (source.id, *list(address.values())[:2])
         if earlier := self._by_address.get(key):

@@ -93,19 +93,15 @@ class Spool(Kept):
             lock = self.path.with_suffix(".lock").open("a")
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._learn()
             except BlockingIOError:
                 lock.close()
                 raise SpoolInUse(
                     f"{self.path}: another process collects into it; stop that one first"
                 ) from None
-            rows = [(t.id, t.source) for t in self.plant.tags]
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR IGNORE INTO tags (tag, source) VALUES (?, ?)", rows)
-            self._db.execute("COMMIT")
-            known = self._db.execute("SELECT tag, source, number FROM tags").fetchall()
-            number = {(tag, source): n for tag, source, n in known}
-            self._numbers = np.array([number[row] for row in rows], np.int32)
-            self._last = load_last(self._db, self.plant)
+            except BaseException:
+                lock.close()
+                raise
             self._owner = lock
 
     # -- ingest side
@@ -267,6 +263,16 @@ class Spool(Kept):
             self._db.close()
 
     # -- inside
+
+    def _learn(self) -> None:
+        rows = [(t.id, t.source) for t in self.plant.tags]
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.executemany("INSERT OR IGNORE INTO tags (tag, source) VALUES (?, ?)", rows)
+        self._db.execute("COMMIT")
+        known = self._db.execute("SELECT tag, source, number FROM tags").fetchall()
+        number = {(tag, source): n for tag, source, n in known}
+        self._numbers = np.array([number[row] for row in rows], np.int32)
+        self._last = load_last(self._db, self.plant)
 
     def _tidy_now_and_then(self) -> None:
         """The newest times are not saved with each append: a restart reads the segments since."""

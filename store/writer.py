@@ -15,7 +15,7 @@ from plant.model import Plant
 from store.contract import Store, StoreUnavailable
 from store.duplicates import among, known, order_once
 from store.segments import EventSegment, FigureSegment, SampleSegment, Segment
-from store.spool import BadLine, Spool
+from store.spool import BadLine, Spool, SpoolFull
 
 INTERVAL_S = 1.0
 BACK_OFF_S = 0.2, 5.0
@@ -46,7 +46,9 @@ class Writer:
         self._on_error = on_error
         self._opened = False
         self._stopping = threading.Event()
-        self._empty = threading.Event()
+        self._asked = 0  # for a round that begins later and finds the spool empty
+        self._answered = 0
+        self._answer = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -54,10 +56,12 @@ class Writer:
 
     def drain(self, within_s: float) -> bool:
         """Wait until the spool was found empty, at most so long; tells whether it was."""
-        self._empty.clear()
-        self._empty.wait(within_s)
+        with self._answer:
+            self._asked += 1
+            asked = self._asked
+            self._answer.wait_for(lambda: self._answered >= asked or self.failure, within_s)
         self._fail()
-        return self._empty.is_set()
+        return self._answered >= asked
 
     def stop(self, drain_s: float = 0.0) -> None:
         """End the thread, after what is in the spool was carried over if that takes no longer."""
@@ -93,9 +97,10 @@ class Writer:
         wait = BACK_OFF_S[0]
         try:
             while not self._stopping.is_set():
+                asked = self._asked
                 try:
                     carried = self.step()
-                except StoreUnavailable as error:
+                except (StoreUnavailable, SpoolFull) as error:
                     self.retries += 1
                     self._edge(str(error))
                     self._stopping.wait(wait * random.uniform(0.5, 1.0))
@@ -104,11 +109,14 @@ class Writer:
                 wait = BACK_OFF_S[0]
                 self._edge("")
                 if not carried:
-                    self._empty.set()
+                    with self._answer:
+                        self._answered = asked
+                        self._answer.notify_all()
                     self._stopping.wait(INTERVAL_S)
         except BaseException as error:
-            self.failure = error
-            self._empty.set()
+            with self._answer:
+                self.failure = error
+                self._answer.notify_all()
             self._on_error(f"the writer has stopped: {type(error).__name__}: {error}")
 
     def _edge(self, error: str) -> None:

@@ -15,7 +15,7 @@ from plant.batch import SECOND, Batch
 from store.contract import FigureBlock, StoreUnavailable, Written
 from store.embedded import EmbeddedStore
 from store.history import History
-from store.spool import Checkpoint, Event, Spool
+from store.spool import Checkpoint, Event, Spool, SpoolFull
 from store.writer import Writer
 
 HERE = Path(__file__).parent
@@ -154,6 +154,20 @@ def test_refused_rows_are_set_aside(spool, plant, samples, tmp_path):
     assert total(spool) == (len(plant.tags) - 1, 0, {"refused_by_store": 1})
     (bad,) = spool.bad_lines()
     assert (bad.tag, bad.time, bad.reason) == (plant.tags[5].id, NOW, "no such field")
+
+
+def test_a_full_disk_under_the_spool_is_waited_out(spool, store, samples, plant):
+    """SQLite's own limit of pages gives the same SQLITE_FULL as a disk without room."""
+    put(spool, samples(NOW))
+    pages = spool.used_bytes() // 4096
+    spool._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(SpoolFull, match="the disk is full"):
+        put(spool, samples(NOW + SECOND, 20))
+    assert total(spool) == (0, len(plant.tags), {})
+    spool._db.execute("PRAGMA max_page_count = 1000000")
+    put(spool, samples(NOW + SECOND))
+    carry(Writer(spool, store))
+    assert total(spool) == (2 * len(plant.tags), 0, {})
 
 
 def test_a_bug_ends_the_writer_and_is_told(spool, plant, samples, tmp_path):

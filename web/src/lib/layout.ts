@@ -68,7 +68,7 @@ export function layOut(
   const gaps = Math.max(...split.flat().map((runs) => runs.length - 1))
   const pitch = (width - left - right - gaps * gap) / widest
   const wanted = (height / lines.length - apart) / 2 - strip
-  const rowHeight = Math.max(em, Math.min(wanted, 1.2 * Math.max(pitch, 3 * em)))
+  const rowHeight = Math.max(em, Math.min(wanted, 1.6 * Math.max(pitch, 3 * em)))
   const space = pitch > 12 ? 3 : 1
 
   const layout: Layout = { boxes: [], rows: [], sections: [], lines: [], height: 0 }

@@ -24,14 +24,12 @@ const bolt = new Path2D(boltPath)
 const shapes = [1, 2, 3].map((priority) => new Path2D(priorityPath(priority)))
 
 export function paint(ctx: CanvasRenderingContext2D, scene: Scene): void {
-  const { layout, em, font } = scene
+  const { layout, em } = scene
   drawLines(ctx, scene)
   const first = layout.boxes[0]
   const roomy = first !== undefined && first.width >= 2.7 * em && first.height >= 2.2 * em
   ctx.textAlign = 'center'
   layout.boxes.forEach((box, place) => drawCell(ctx, scene, box, place, roomy))
-  ctx.font = `${em}px ${font}`
-  layout.boxes.forEach((box, place) => drawMarks(ctx, scene, box, place, roomy))
   for (const [place, width] of [
     [scene.selected, 3],
     [scene.focused, 2],
@@ -44,6 +42,7 @@ export function paint(ctx: CanvasRenderingContext2D, scene: Scene): void {
     ctx.strokeRect(box.x - 1.5, box.y - 1.5, box.width + 3, box.height + 3)
     ctx.setLineDash([])
   }
+  layout.boxes.forEach((box, place) => drawMarks(ctx, scene, box, place, roomy))
 }
 
 function drawLines(ctx: CanvasRenderingContext2D, scene: Scene): void {

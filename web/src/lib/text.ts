@@ -38,15 +38,17 @@ export function number(value: Value | undefined, decimals: number): string {
 
 export function percent(value: Value | undefined): string {
   if (value === null || value === undefined) return UNKNOWN
-  // 99.96 % is not 100 %, nor 0.4 % nothing: what is missing must not be rounded away
+  // 99.96 % is not 100 %, nor 0.04 % nothing: what is missing must not be rounded away
+  if (value > 0 && value < 0.001) return '<0.1 %'
   const fine = (value > 0.99 && value < 1) || (value > 0 && value < 0.01)
   return `${number(Math.floor(value * 1000) / 10, fine ? 1 : 0)} %`
 }
 
-/** Four significant digits at most: for values that have no row in the table of figures. */
-export function plain(value: Value): string {
+/** For values that have no row in the table of figures to tell their decimals. */
+export function plain(value: Value, digits = 6): string {
   if (value === null) return UNKNOWN
-  return new Intl.NumberFormat('en', { maximumSignificantDigits: 6 }).format(value).replace('-', '−')
+  const format = new Intl.NumberFormat('en', { maximumSignificantDigits: digits })
+  return format.format(value).replace('-', '−')
 }
 
 const GASES: [RegExp, string][] = [
