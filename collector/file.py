@@ -19,15 +19,12 @@ from collector.export import (
     Part,
     layout_of,
     read_csv,
-    read_export,
     read_parquet,
 )
 from collector.link import LinkState
 from collector.source import Delivery
 from plant.batch import Batch
 from plant.model import Plant, Source
-
-__all__ = ["ExportError", "FileReader", "read_export"]
 
 BLOCK = 8 << 20
 """Bytes of a CSV file taken in one go."""

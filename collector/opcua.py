@@ -11,8 +11,9 @@ from asyncua.client.client import Client
 from asyncua.ua.uaerrors import UaError
 
 from collector.channel import Put, channel
+from collector.known import Known
 from collector.link import LinkState
-from collector.opcua_session import Known, OpcUaSession
+from collector.opcua_session import OpcUaSession
 from collector.secrets import password
 from collector.source import Delivery
 from plant.model import Plant, Source

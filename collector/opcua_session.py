@@ -7,7 +7,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -20,13 +19,13 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.ua_binary import struct_from_binary
-from numpy.typing import NDArray
 
 from collector.channel import Put
 from collector.decode import Scaling, decode, decode_values
+from collector.known import Known
 from collector.source import Delivery, SourceHealth
 from collector.times import microseconds
-from plant.batch import Batch, Quality
+from plant.batch import Batch
 from plant.model import Plant, Source, Tag
 
 PUBLISH_REQUESTS = 2
@@ -53,25 +52,6 @@ FILTER_REFUSED = (
 )
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The newest reading of each tag as its source dated it; kept over sessions."""
-
-    times: NDArray[np.int64]
-    values: NDArray[np.float64]
-
-    @classmethod
-    def nothing(cls, plant: Plant) -> Known:
-        count = len(plant.tags)
-        return cls(np.full(count, np.iinfo(np.int64).min), np.full(count, np.nan))
-
-    def take(self, batch: Batch) -> None:
-        """Remember rows that are newer than what is known; of one tag the last such row."""
-        newer = batch.times > self.times[batch.tags]
-        self.times[batch.tags[newer]] = batch.times[newer]
-        self.values[batch.tags[newer]] = batch.values[newer]
 
 
 class OpcUaSession:
@@ -388,34 +368,9 @@ class OpcUaSession:
             batch, refused = decode_values(
                 zip(columns.tolist(), values, strict=True), self._scaling, received
             )
-            newer = batch.times > self._known.times[batch.tags]
-            same = ~newer & _equal(batch.values, self._known.values[batch.tags])
-            if (newer & (~same | self._timestamp_trigger[batch.tags])).any():
+            newer, equal = self._known.compare(batch)
+            if (newer & (~equal | self._timestamp_trigger[batch.tags])).any():
                 self._missed_since = self._missed_since or now
-            confirmed = _restated(batch, newer, same, server_now, received, self._known)
+            confirmed = self._known.confirm(batch, server_now, received)
             self._known.take(batch)
             await self._deliver(confirmed, refused, None)
-
-
-def _equal(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return np.equal(a, b) | (np.isnan(a) & np.isnan(b))
-
-
-def _restated(
-    batch: Batch,
-    newer: NDArray[np.bool_],
-    same: NDArray[np.bool_],
-    server_now: int | None,
-    received: int,
-    known: Known,
-) -> Batch:
-    """What a read tells: a newer reading as it is; any other holds at the time of the read, by
-    the server's clock where it is usable."""
-    by_server = server_now is not None and server_now > 0
-    read_at = np.full(len(batch), server_now if by_server else received, np.int64)
-    usable = by_server & (read_at > known.times[batch.tags])
-    times = np.where(newer, batch.times, np.where(usable, read_at, received))
-    quality = batch.quality.copy()
-    quality[~newer & ~usable] |= np.uint8(Quality.RECEIVED_TIME)
-    quality[same] |= np.uint8(Quality.CONFIRMED)
-    return Batch(batch.tags, times, batch.values, quality)

@@ -111,7 +111,8 @@ async def simulator(plant_file: Path, seed: int) -> AsyncIterator[asyncio.Task[N
         os.fspath(plant_file),
         f"--seed={seed}",
         f"--scenario={scenario}",
-        stdin=asyncio.subprocess.DEVNULL,
+        "--until-eof",
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C reaches the demo, which stops the plant last
     )

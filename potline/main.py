@@ -78,11 +78,12 @@ def simulate(
         int | None, typer.Option(help="Loopback port that takes faults on demand.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
 ) -> None:
     """Serve the plant's own tags over OPC UA and MQTT from a simulated plant."""
     from potline.running import run_simulator
 
-    run_simulator(plant, seed, speed, since, scenario, truth, control, seconds)
+    run_simulator(plant, seed, speed, since, scenario, truth, control, seconds, until_eof)
 
 
 @app.command()

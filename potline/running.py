@@ -102,12 +102,14 @@ def run_simulator(
     truth: Path | None,
     control: int | None,
     seconds: float | None,
+    until_eof: bool,
 ) -> None:
+    """until_eof: end when standard input does, so that no plant outlives the demo it belongs to."""
     from potline.logs import configure
 
     plant = load_plant(path)
     configure()
-    start(_simulate(plant, seed, speed, since, scenario, truth, control, seconds))
+    start(_simulate(plant, seed, speed, since, scenario, truth, control, seconds, until_eof))
 
 
 async def _simulate(
@@ -119,6 +121,7 @@ async def _simulate(
     truth: Path | None,
     control: int | None,
     seconds: float | None,
+    until_eof: bool,
 ) -> None:
     from simulators.scenario import ScenarioError, load
     from simulators.serve import serve
@@ -128,6 +131,8 @@ async def _simulate(
     except ScenarioError as error:
         raise Failure(INVALID, str(error)) from None
     async with until_stopped(seconds) as stop:
+        if until_eof:
+            asyncio.get_running_loop().add_reader(0, stop.set)
         work = asyncio.create_task(
             serve(
                 plant,

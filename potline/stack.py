@@ -125,7 +125,7 @@ class Stack:
             spool=self.spool,
             alarms=self.alarms,
             sources=self.supervisor.statuses,
-            store_error=lambda: self.writer.last_error,
+            store_error=lambda: self.writer.last_error or self.intake.blocked,
             registry=self.metrics,
         )
         try:
@@ -179,6 +179,8 @@ class Stack:
             await asyncio.sleep(0 if closed > 1 else STEP_S)
 
     def _step(self) -> int:
+        if self.writer.failure is not None:
+            raise self.writer.failure
         now = time.time_ns()
         began = time.perf_counter()
         closed = self.pipeline.advance(now)

@@ -32,6 +32,11 @@ def any_of(column: str, values: Sequence[str]) -> str:
     return f"|> filter(fn: (r) => {tests})"
 
 
+def only(kind: str) -> str:
+    """Leaves out the values of any other type; slow. Needs `import "types"` before the query."""
+    return f"|> filter(fn: (r) => types.isType(v: r._value, type: {quoted(kind)}))"
+
+
 def _time(ns: int) -> str:
     return f"{np.datetime64(max(ns, 0), 'ns')}Z"
 
@@ -58,6 +63,8 @@ class Rows:
         if dtype is not None:
             types["_value"] = pa.string() if dtype.kind == "U" else pa.from_numpy_dtype(dtype)
         head = answer[: answer.index(b"\n")].decode().strip().split(",")
+        if dtype is not None and "_value" not in head:
+            raise pa.ArrowInvalid(answer.decode(errors="replace")[:300])
         words = [c for c in head if c not in ("", "result", "table", "_start", "_stop", *types)]
         types |= {word: pa.dictionary(pa.int32(), pa.string()) for word in words}
         table = csv.read_csv(

@@ -20,8 +20,8 @@ from plant.model import EntityKind, Plant, StoreSettings
 from store.blocks import block_of
 from store.contract import FigureBlock, Written
 from store.duplicates import order_once
-from store.flux import Rows, any_of, quoted, source
-from store.influx_client import Client, Refused
+from store.flux import Rows, any_of, only, quoted, source
+from store.influx_client import Client, Refused, Unreadable
 from store.lineprotocol import Words, escaped, lines, series, string_field
 from store.refusals import refusals
 
@@ -94,12 +94,10 @@ class InfluxStore:
         ids = sorted({self._plant.tags[c].entity for c in columns})
         parts = []
         for suffix in ("", "_q"):
-            rows = self._client.query(
-                source(self.raw, start, end)
-                + any_of("_field", [name + suffix for name in names])
-                + (any_of("id", ids) if len(ids) <= MOST_IDS else "")
-                + '|> keep(columns: ["_time", "_value", "_field", "id"])',
-                np.dtype(np.int64) if suffix else np.dtype(np.float64),
+            rows = self._values(
+                source(self.raw, start, end) + any_of("_field", [name + suffix for name in names]),
+                ids,
+                "int" if suffix else "float",
             )
             found = self._columns(rows, suffix)
             keep = wanted[found]
@@ -162,13 +160,12 @@ class InfluxStore:
             entities = self._plant.entities(cast(EntityKind, scope))
         rows = Rows.none()
         if names and entities and end > start:
-            rows = self._client.query(
+            rows = self._values(
                 source(self.figure_bucket, start, end)
                 + any_of("_measurement", [f"{scope}_figures"])
-                + any_of("_field", names)
-                + (any_of("id", entities) if len(entities) <= MOST_IDS else "")
-                + '|> keep(columns: ["_time", "_value", "_field", "id"])',
-                np.dtype(np.float64),
+                + any_of("_field", names),
+                entities,
+                "float",
             )
         f, e = rows.places("_field", names), rows.places("id", entities)
         keep = (f >= 0) & (e >= 0)
@@ -199,6 +196,18 @@ class InfluxStore:
         return sorted(found, key=lambda row: (row["time"], row["key"]))
 
     # -- inside
+
+    def _values(self, wanted: str, ids: Sequence[str], kind: str) -> Rows:
+        """Time, value, field and id of the rows that `wanted` has of these entities. If somebody
+        have written values of another type, they are left out."""
+        dtype = np.dtype(np.int64 if kind == "int" else np.float64)
+        wanted += any_of("id", ids) if len(ids) <= MOST_IDS else ""
+        # Grouped by field, one table has many cells: half the time of a table for each.
+        tail = '|> group(columns: ["_field"]) |> keep(columns: ["_time", "_value", "_field", "id"])'
+        try:
+            return self._client.query(wanted + tail, dtype)
+        except Unreadable:
+            return self._client.query(f'import "types"\n{wanted}{only(kind)}{tail}', dtype)
 
     def _lines(self, batch: Batch) -> bytes:
         head = self._head_of[batch.tags]

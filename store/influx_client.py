@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import influxdb_client
 import numpy as np
 import orjson
+import pyarrow as pa
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
@@ -31,6 +32,10 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 class Refused(Exception):
     """The server will never take this as it is."""
+
+
+class Unreadable(StoreUnavailable):
+    """The answer broke off, or has values of another type than was asked for."""
 
 
 class _Missing(Exception):
@@ -106,7 +111,12 @@ class Client:
                 text = answer.read()
         except _Missing:
             return Rows.none()
-        return Rows.parse(text, dtype)
+        try:
+            return Rows.parse(text, dtype)
+        except pa.ArrowInvalid as error:
+            raise Unreadable(
+                f"InfluxDB at {self._settings.url} answers no table: {error}"
+            ) from None
 
     def close(self) -> None:
         if self._made is not None:

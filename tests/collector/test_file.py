@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from collector.export import Layout
-from collector.file import ExportError, FileReader, read_export
+from collector.export import ExportError, Layout, read_export
+from collector.file import FileReader
 from collector.replay import ReplayReader
 from plant.batch import SECOND, Batch, Quality
 from plant.model import Source

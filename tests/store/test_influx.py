@@ -163,6 +163,9 @@ def test_a_poison_row_is_set_aside_with_the_servers_reason(influx, influx_settin
     assert written.stored == len(batch) - len(written.rejected)
     kept = [t.column for t in plant.tags if t.signal.name != "bath_temperature"]
     assert influx.count(NOW, END)[kept].tolist() == [2] * len(kept)
+    found = influx.samples(None, NOW, END)
+    assert len(found) == written.stored
+    assert poison not in found.tags
 
 
 def test_a_lost_bucket_is_made_again(influx, samples, plant):
