@@ -3,10 +3,13 @@ the checkpoint, so that a checkpoint never runs ahead of what it stands for."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import structlog
 
 from analytics.assessment import SCOPES, Assessment, Scope
 from analytics.figures import figures
@@ -14,7 +17,11 @@ from analytics.frame import Frame
 from plant.batch import SECOND
 from plant.model import Plant
 from store.contract import FigureBlock
-from store.spool import Checkpoint, Event, Spool
+from store.spool import Checkpoint, Event, Spool, SpoolFull
+
+MOST_HELD = 360
+
+log = structlog.get_logger()
 
 
 class Keeper:
@@ -28,6 +35,8 @@ class Keeper:
         self._values: dict[Scope, list[Any]] = defaultdict(list)
         self._events: list[Event] = []
         self.figures_kept = 0
+        self.figures_dropped = 0
+        self.blocked = ""  # why nothing can be committed now
 
     def __call__(self, frame: Frame, assessment: Assessment, restated: bool) -> None:
         for row in assessment.anode_effects:
@@ -38,8 +47,37 @@ class Keeper:
         for scope in SCOPES:
             self._values[scope].append(assessment.figures[scope])
 
+    def add(self, events: Iterable[Event]) -> None:
+        """Keep these too, with the next commit."""
+        self._events += events
+
     def flush(self, checkpoint: Checkpoint | None = None) -> None:
-        """Commit what was gathered, and the checkpoint that stands for it."""
+        """Commit what was gathered, and the checkpoint that stands for it. While the disk is full
+        it is held, figures of MOST_HELD beats at most; what is dropped is counted, and comes again
+        from its samples when the run is resumed from an earlier checkpoint."""
+        try:
+            self._commit(checkpoint)
+        except (SpoolFull, sqlite3.OperationalError) as error:
+            if not self.blocked:
+                log.error(
+                    "figures cannot be made durable: free space on the disk", reason=str(error)
+                )
+            self.blocked = str(error)
+            self._drop_oldest()
+        else:
+            if self.blocked:
+                log.info("figures are durable again", dropped=self.figures_dropped)
+            self.blocked = ""
+
+    def _drop_oldest(self) -> None:
+        surplus = len(self._times) - MOST_HELD
+        if surplus > 0:
+            del self._times[:surplus]
+            for values in self._values.values():
+                self.figures_dropped += sum(v.size for v in values[:surplus])
+                del values[:surplus]
+
+    def _commit(self, checkpoint: Checkpoint | None) -> None:
         if not (self._times or self._events or checkpoint):
             return
         times = np.array(self._times, np.int64)

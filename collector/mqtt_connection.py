@@ -148,6 +148,7 @@ class MqttConnection:
                 if self._refused and time.monotonic() > next_retry:
                     next_retry = time.monotonic() + RETRY_SUBSCRIBE_S
                     self._subscribe(list(self._refused))
+            self._acknowledge()
             self._client.disconnect()
         finally:
             if (socket := self._client.socket()) is not None:
@@ -200,6 +201,9 @@ class MqttConnection:
                 self._check(self._client.loop_read())
         if self._messages >= CHUNK or (self._messages and time.monotonic() > self._flush_at):
             self._flush()
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
         while self._durable:
             for message_id in self._durable.popleft():
                 self._check(self._client.ack(message_id, 1))

@@ -204,11 +204,6 @@ class Pipeline:
         self.restatements += 1
         return beats
 
-    def checkpoint_now(self) -> None:
-        """Keep where the calculation stands, before a clean stop."""
-        if self.run is not None:
-            self.keep_checkpoint(self.run.checkpoint())
-
     def _take(self, run: Run, batch: Batch, now: int) -> None:
         builder = run.builder
         late = builder.add(batch)

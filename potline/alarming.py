@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from analytics.alarms import active
 from analytics.assessment import TRANSITION, Assessment, State
 from analytics.frame import Frame
+from collector.keep import Keeper
 from plant.model import Plant
 from store.alarms import AlarmTable, Transition
-from store.spool import Event, Spool
 
 
 class AlarmSink:
-    def __init__(self, plant: Plant, table: AlarmTable, spool: Spool) -> None:
+    def __init__(self, plant: Plant, table: AlarmTable, keeper: Keeper) -> None:
         self._plant = plant
         self._table = table
-        self._spool = spool
+        self._keeper = keeper
         self.raised = 0
 
     def __call__(self, frame: Frame, assessment: Assessment, restated: bool) -> None:
@@ -42,7 +40,7 @@ class AlarmSink:
     def _apply(self, rows: np.ndarray) -> None:
         transitions = [self._named(row) for row in rows]
         self.raised += sum(t.active for t in transitions)
-        self._keep(self._table.apply(transitions))
+        self._keeper.add(self._table.apply(transitions))
 
     def _named(self, row: np.void) -> Transition:
         rule = self._plant.alarms[int(row["rule"])]
@@ -50,7 +48,3 @@ class AlarmSink:
         return Transition(
             rule.id, entity, bool(row["active"]), int(row["time"]), float(row["value"])
         )
-
-    def _keep(self, events: Sequence[Event]) -> None:
-        if events:
-            self._spool.commit_beats((), events, None)

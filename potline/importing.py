@@ -109,5 +109,5 @@ def compute(opened: Kept, first: int, told: Told) -> int:
         if frame.end % CHECKPOINT_NS == 0:
             keeper.flush(run.checkpoint())
             told((frame.end - begin) / (end - begin))
-    keeper.flush(run.checkpoint())
+    keeper.flush()
     return keeper.figures_kept

@@ -196,13 +196,9 @@ def audit(plant: PlantFile, json: Json = False) -> None:
 @app.command(hidden=True)
 def warm() -> None:
     """Compile the kernels into their cache, so that the first start is quick."""
-    from plant.load import load
-    from potline.running import demo_plant_file
+    from potline.warming import warm_all
 
-    plant = load(demo_plant_file())
-    from analytics.assess import warm as compile_kernels
-
-    compile_kernels(plant)
+    warm_all()
 
 
 def run_app() -> None:

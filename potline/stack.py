@@ -69,7 +69,7 @@ class Stack:
         self.alarms = AlarmTable(folder / "alarms.sqlite", plant)
         self.writer = Writer(self.spool, self.store)
         self.keeper = Keeper(plant, self.spool)
-        self.alarm_sink = AlarmSink(plant, self.alarms, self.spool)
+        self.alarm_sink = AlarmSink(plant, self.alarms, self.keeper)
         self.pipeline = Pipeline(
             plant,
             self.history,
@@ -136,6 +136,7 @@ class Stack:
             ) from None
         server = Server(create_app(context), self.live)
         address = f"http://{host}:{socket.getsockname()[1]}"
+        self.keeper.add(self.alarms.retire(time.time_ns()))
         self.writer.start()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -156,7 +157,7 @@ class Stack:
             await asyncio.to_thread(self._stop)
 
     def _stop(self) -> None:
-        self.pipeline.checkpoint_now()
+        self.keeper.flush()
         self.writer.stop(drain_s=DRAIN_S)
 
     def close(self) -> None:

@@ -1,0 +1,26 @@
+"""`potline warm`: every kernel compiled into numba's cache once, at installation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analytics.assess import warm
+from analytics.trace import analyse_trace
+from collector.screen import Track
+from plant.batch import SECOND, Batch
+from plant.model import AnodeEffectRule
+from potline.plants import load_plant
+from potline.running import demo_plant_file
+from store.lineprotocol import Words, lines
+
+
+def warm_all() -> None:
+    plant = load_plant(demo_plant_file())
+    warm(plant)
+    times = np.arange(3, dtype=np.int64) * SECOND
+    analyse_trace(times, np.full(3, 4.0), np.full(3, 600.0), np.full(3, 4.0), AnodeEffectRule())
+    tags = len(plant.tags)
+    one = Batch.of([0], [SECOND], [4.0])
+    Track.of(np.full(tags, -1, np.int64)).follow(plant, one)
+    row = np.zeros(1, np.intp)
+    lines(Words.of(["m"]), Words.of(["f"]), row, row, one.times, one.values, one.quality)
