@@ -74,6 +74,10 @@ class Intake:
             source.id: plant.source_of_tag == i for i, source in enumerate(plant.sources)
         }
 
+    def newest_times(self) -> NDArray[np.int64]:
+        """int64[tags]: the newest time of each tag that was ever kept."""
+        return self._track.newest.copy()
+
     async def put(self, delivery: Delivery) -> None:
         """Hand in a delivery; returns when there is room for it. `durable` comes later."""
         await self._queue.put((delivery, self._clock()))

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plant.batch import Batch, Quality
-from plant.model import Plant
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +18,9 @@ class Known:
     values: NDArray[np.float64]
 
     @classmethod
-    def nothing(cls, plant: Plant) -> Known:
-        count = len(plant.tags)
-        return cls(np.full(count, np.iinfo(np.int64).min), np.full(count, np.nan))
+    def since(cls, newest: NDArray[np.int64]) -> Known:
+        """Of an earlier process only the newest times are known."""
+        return cls(newest.copy(), np.full(len(newest), np.nan))
 
     def take(self, batch: Batch) -> None:
         """Remember rows that are newer than what is known; of one tag the last such row."""
@@ -38,11 +37,17 @@ class Known:
     def confirm(self, batch: Batch, server_now: int | None, received: int) -> Batch:
         """What a read tells: a newer reading as it is; any other holds at the time of the read, by
         the server's clock where it is usable, else by ours (both [ns])."""
-        newer, equal = self.compare(batch)
+        newer, _ = self.compare(batch)
+        standing = self.confirm_standing(batch.take(~newer), server_now, received)
+        return Batch.concat([batch.take(newer), standing])
+
+    def confirm_standing(self, batch: Batch, server_now: int | None, received: int) -> Batch:
+        """The same values, as holding at the server's `now` where that is usable, else ours."""
         read_at = received if server_now is None else server_now
         usable = (read_at > self.times[batch.tags]) & (server_now is not None)
-        times = np.where(newer, batch.times, np.where(usable, read_at, received))
+        times = np.where(usable, read_at, received)
+        _, equal = self.compare(batch)
         quality = batch.quality.copy()
-        quality[~newer & ~usable] |= np.uint8(Quality.RECEIVED_TIME)
-        quality[~newer & equal] |= np.uint8(Quality.CONFIRMED)
+        quality[equal | np.isnan(self.values[batch.tags])] |= np.uint8(Quality.CONFIRMED)
+        quality[~usable] |= np.uint8(Quality.RECEIVED_TIME)
         return Batch(batch.tags, times, batch.values, quality)

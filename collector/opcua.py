@@ -7,8 +7,10 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+import numpy as np
 from asyncua.client.client import Client
 from asyncua.ua.uaerrors import UaError
+from numpy.typing import NDArray
 
 from collector.channel import Put, channel
 from collector.known import Known
@@ -30,12 +32,16 @@ logging.getLogger("asyncua.client").setLevel(logging.CRITICAL + 1)
 class OpcUaReader:
     """Samples of one OPC UA server. A fresh client for each session."""
 
-    def __init__(self, source: Source, plant: Plant) -> None:
+    def __init__(
+        self, source: Source, plant: Plant, newest: NDArray[np.int64] | None = None
+    ) -> None:
+        """newest: int64[tags], the newest time of each tag that is kept already."""
         self._source = source
         self._plant = plant
         self._link = LinkState(source.id, source.options["url"])
         self.health = self._link.health
-        self._known = Known.nothing(plant)
+        never = np.full(len(plant.tags), np.iinfo(np.int64).min)
+        self._known = Known.since(never if newest is None else newest)
 
     async def deliveries(self) -> AsyncGenerator[Delivery, None]:
         async with aclosing(channel(self._run)) as samples:

@@ -78,6 +78,7 @@ class OpcUaSession:
         self._nodes: dict[int, ua.NodeId] = {}  # monitored columns
         self._timestamp_trigger = np.ones(len(plant.tags), np.bool_)
         self._seen = np.full(len(plant.tags), np.inf)  # monotonic s; inf: not monitored
+        self._awaited = np.zeros(len(plant.tags), np.bool_)  # its first value is still to come
         self._unconfirmed_s = np.array(
             [min(tag.hold_s, LONGEST_UNCONFIRMED_S) / 2 for tag in plant.tags]
         )
@@ -223,6 +224,7 @@ class OpcUaSession:
             self._health.unresolved.pop(tag.id, None)
             self._nodes[tag.column] = node
             self._seen[tag.column] = now
+            self._awaited[tag.column] = True
             short += result.RevisedQueueSize < self._queue_size(tag)
         return short
 
@@ -274,7 +276,7 @@ class OpcUaSession:
             message = result.NotificationMessage
             if message.NotificationData:
                 await self._take(
-                    message.NotificationData,
+                    message,
                     ua.SubscriptionAcknowledgement(
                         SubscriptionId=result.SubscriptionId,
                         SequenceNumber=message.SequenceNumber,
@@ -283,12 +285,14 @@ class OpcUaSession:
                 self._last_response = time.monotonic()
 
     async def _take(
-        self, notifications: Sequence[Any], ack: ua.SubscriptionAcknowledgement
+        self, message: ua.NotificationMessage, ack: ua.SubscriptionAcknowledgement
     ) -> None:
         received = time.time_ns()
+        stamp = message.PublishTime
+        published = None if stamp is None else microseconds(stamp) * 1000
         batches: list[Batch] = []
         refused: Counter[str] = Counter()
-        for notification in notifications:
+        for notification in message.NotificationData:
             if isinstance(notification, ua.StatusChangeNotification):
                 raise ConnectionError(
                     f"subscription ended by the server: {notification.Status.name}"
@@ -299,11 +303,23 @@ class OpcUaSession:
             batch, not_taken = decode(notification, self._columns, self._scaling, received)
             batches.append(batch)
             refused += not_taken
-        batch = Batch.concat(batches)
-        self._known.take(batch)
+        dated = Batch.concat(batches)
+        batch = self._standing(dated, published, received)
+        self._known.take(dated)
         self._seen[batch.tags] = time.monotonic()
         self._missed_since = None
         await self._deliver(batch, refused, ack)
+
+    def _standing(self, batch: Batch, published: int | None, received: int) -> Batch:
+        """The first values after subscribing tell what stands now. One that the server dates no
+        later than what is known is no news of that time, but a confirmation of now."""
+        first = self._awaited[batch.tags]
+        self._awaited[batch.tags] = False
+        standing = first & (batch.times <= self._known.times[batch.tags])
+        if not standing.any():
+            return batch
+        now = self._known.confirm_standing(batch.take(standing), published, received)
+        return Batch.concat([batch.take(~standing), now])
 
     async def _deliver(
         self, batch: Batch, refused: Counter[str], ack: ua.SubscriptionAcknowledgement | None

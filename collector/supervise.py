@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from collector.file import FileReader
 from collector.intake import Intake
 from collector.mqtt import MqttReader
@@ -20,10 +23,11 @@ from plant.model import Plant, Source
 DRAIN_S = 10.0
 SKEW_OVER_S = 60.0
 
-READERS: dict[str, Callable[[Source, Plant], SourceReader]] = {
+# Each is made with the newest kept time of each tag, int64[tags].
+READERS: dict[str, Callable[[Source, Plant, NDArray[np.int64]], SourceReader]] = {
     "opcua": OpcUaReader,
-    "mqtt": MqttReader,
-    "file": FileReader,
+    "mqtt": lambda source, plant, _: MqttReader(source, plant),
+    "file": lambda source, plant, _: FileReader(source, plant),
 }
 
 
@@ -77,7 +81,8 @@ class Supervisor:
     def __init__(self, plant: Plant, intake: Intake) -> None:
         self._plant = plant
         self._intake = intake
-        self._readers = {s.id: READERS[s.kind](s, plant) for s in plant.sources}
+        newest = intake.newest_times()
+        self._readers = {s.id: READERS[s.kind](s, plant, newest) for s in plant.sources}
         self._arrivals = {s.id: Arrivals() for s in plant.sources}
 
     async def run(self) -> None:

@@ -13,6 +13,7 @@ from analytics.explain import explain
 from analytics.figures import figures
 from plant.batch import SECOND
 from plant.model import Plant
+from plant.suggest import did_you_mean
 from potline.exits import FOUND, INVALID, Failure
 from potline.opening import kept
 from potline.tables import cell_text, print_json, print_rows, write_table
@@ -36,7 +37,9 @@ def checked_names(scope: Scope, asked: list[str] | None) -> list[str]:
     for name in asked or ():
         if name not in known:
             raise Failure(
-                INVALID, f"--figure {name}: no such figure of a {scope}; it has {', '.join(known)}"
+                INVALID,
+                f"--figure {name}: no such figure of a {scope}; {did_you_mean(name, known)} "
+                "(docs/figures.md has all)",
             )
     return asked or known
 
@@ -102,7 +105,8 @@ def show_explanation(path: Path, of: str, figure: str, at: str | None, as_json: 
     typer.echo(f"  = {document['formula']}")
     typer.echo(f"  method: {document['method']}")
     typer.echo(f"  source: {document['source']}")
-    typer.echo(f"  coverage: {cell_text(document['coverage'])}")
+    coverage = document["coverage"]
+    typer.echo(f"  coverage: {'—' if coverage is None else f'{coverage:.3%}'}")
     print_rows(
         "inputs",
         ("name", "of", "value", "unit"),

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -44,9 +45,9 @@ def print_rows(title: str, header: Sequence[str], rows: Sequence[Sequence[Any]])
     table = Table(title=title or None, title_justify="left")
     for i, name in enumerate(header):
         numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(escape(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(cell_text(value) for value in row))
+        table.add_row(*(escape(cell_text(value)) for value in row))
     Console(soft_wrap=not sys.stdout.isatty()).print(table)
 
 

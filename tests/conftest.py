@@ -5,6 +5,7 @@ Without the program a test is skipped with the reason; under CI=true it fails.
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import socket
@@ -134,6 +135,7 @@ class Mosquitto(Server):
         config.write_text(
             f"listener {self.port} 127.0.0.1\n"
             "allow_anonymous true\n"
+            f"user {getpass.getuser()}\n"  # root would give itself up, and could not save sessions
             "persistence true\n"
             f"persistence_location {self.folder}/\n"
             "autosave_on_changes true\n"

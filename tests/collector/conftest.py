@@ -125,23 +125,6 @@ def opcua_child(free_port: Callable[[], int]) -> Iterator[Child]:
 
 
 @pytest.fixture
-def mosquitto(mosquitto: Any) -> Any:
-    """The shared one, kept from giving up root: it could not save its sessions then."""
-    command = mosquitto.command
-
-    def as_root() -> list[str]:
-        line: list[str] = command()
-        with (mosquitto.folder / "mosquitto.conf").open("a") as config:
-            config.write("user root\n")
-        return line
-
-    mosquitto.command = as_root
-    mosquitto.stop()
-    mosquitto.start()
-    return mosquitto
-
-
-@pytest.fixture
 def node_opcua(free_port: Callable[[], int], tmp_path: Path) -> Iterator[Child]:
     """node-opcua's server, not started yet; its certificate is kept for the next run."""
     node, folder = shutil.which("node"), PEERS / "node_opcua"

@@ -129,7 +129,7 @@ async def test_a_bug_in_a_source_ends_the_run_and_what_came_before_is_kept(
     plant, spool, fed, monkeypatch
 ):
     class Broken:
-        def __init__(self, source, plant):
+        def __init__(self, source, plant, newest):
             self.health = SourceHealth()
 
         async def deliveries(self):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import signal
+import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -86,6 +87,27 @@ async def test_a_quiet_tag_is_confirmed_and_stays_known(plant_of, free_port, col
     assert seen.values(0)[:3] == [7.5, 7.5, 7.5]
     assert seen.batch.quality[:3].tolist() == [0, Quality.CONFIRMED, Quality.CONFIRMED]
     assert np.all(np.diff(seen.batch.times) > SECOND // 2)
+
+
+async def test_what_stood_before_a_restart_is_confirmed_not_told_again(
+    plant_of, free_port, collecting, until
+):
+    """A new process is told every value anew, with its old time; what is kept is no news."""
+    port = free_port()
+    plant = plant_of(source(port), rows("kept", "changed"))
+    before = datetime.now(UTC) - timedelta(hours=2)
+    newest = np.full(2, int((before + timedelta(hours=1)).timestamp()) * SECOND)
+    async with serving(port, kept=1.0, changed=2.0) as nodes:
+        await nodes["kept"].write_value(ua.DataValue(ua.Variant(1.0), SourceTimestamp=before))
+        began = time.time_ns()
+        reader = OpcUaReader(plant.sources[0], plant, newest)
+        async with collecting(reader) as seen:
+            await until(lambda: len(seen.batch) >= 2)
+    first = seen.batch.take(slice(0, 2))
+    assert first.times[first.tags == 0][0] >= began - SECOND
+    assert first.quality[first.tags == 0][0] == Quality.CONFIRMED
+    assert first.times[first.tags == 1][0] > newest[1]
+    assert first.quality[first.tags == 1][0] == Quality.GOOD
 
 
 async def test_connected_but_not_flowing_is_mended(
