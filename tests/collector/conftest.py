@@ -189,7 +189,7 @@ def collecting() -> Callable[..., Any]:
 def until() -> Callable[..., Any]:
     """await until(condition, within_s)"""
 
-    async def wait(condition: Callable[[], object], within_s: float = 8.0) -> float:
+    async def wait(condition: Callable[[], object], within_s: float = 20.0) -> float:
         began = time.monotonic()
         while not condition():
             assert time.monotonic() - began < within_s, "waited in vain"

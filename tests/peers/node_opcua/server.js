@@ -1,10 +1,31 @@
-// An OPC UA server of another maker: `node server.js PORT`. In namespace urn:test:plant s=count
+// An OPC UA server of another maker: `node server.js PORT [NAMESPACE NODES.json]`. With the last two
+// it serves doubles, {identifier: value}, each written anew every second. Without, in namespace urn:test:plant s=count
 // counts at 10 Hz, s=still stays at 7.5, s=whole is an Int32, s=text a string, s=bad has status Bad.
 // It takes 2 monitored items and 3 nodes a call, as small controllers do.
 "use strict";
+const fs = require("node:fs");
 const { OPCUAServer } = require("node-opcua-server");
 const { Variant, DataType } = require("node-opcua-variant");
 const { StatusCodes } = require("node-opcua-status-code");
+
+function serveNodes(space, uri, nodes) {
+  const own = space.registerNamespace(uri);
+  const folder = own.addFolder("ObjectsFolder", { browseName: "plant" });
+  const double = (value) => new Variant({ dataType: DataType.Double, value });
+  const variables = Object.entries(nodes).map(([id, value]) => {
+    const variable = own.addVariable({
+      componentOf: folder,
+      browseName: id,
+      nodeId: `s=${id}`,
+      dataType: "Double",
+    });
+    variable.setValueFromSource(double(value));
+    return [variable, value];
+  });
+  setInterval(() => {
+    for (const [variable, value] of variables) variable.setValueFromSource(double(value));
+  }, 1000);
+}
 
 async function main() {
   const server = new OPCUAServer({
@@ -19,6 +40,11 @@ async function main() {
   await server.initialize();
   const space = server.engine.addressSpace;
   space.registerNamespace("urn:test:other");
+  if (process.argv[3]) {
+    serveNodes(space, process.argv[3], JSON.parse(fs.readFileSync(process.argv[4], "utf8")));
+    await server.start();
+    return;
+  }
   const plant = space.registerNamespace("urn:test:plant");
   const folder = plant.addFolder("ObjectsFolder", { browseName: "cell" });
   const add = (name, dataType, value) =>
