@@ -15,8 +15,9 @@ from plant.batch import SECOND
 from plant.model import Plant
 from plant.suggest import did_you_mean
 from potline.exits import FOUND, INVALID, Failure
+from potline.exporting import write_table
 from potline.opening import kept
-from potline.tables import cell_text, print_json, print_rows, write_table
+from potline.tables import cell_text, print_json, print_rows
 from potline.times import format_time, parse_time
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import typer
 
-from potline.exits import INVALID, Failure
+from potline.exits import FOUND, INVALID, Failure
 from potline.plants import load_plant
 from potline.running import demo_plant_file, print_summary, start, until_stopped, wait_any
 
@@ -25,7 +26,7 @@ MARK = ".potline-demo"
 def run_demo(seconds: float | None, port: int, seed: int, folder: Path) -> None:
     from potline.logs import configure
 
-    configure(level=30)
+    configure(logging.ERROR)  # what comes and goes is on the page
     start(_demo(seconds, port, seed, folder))
 
 
@@ -103,23 +104,26 @@ async def broker(plant_file: Path) -> AsyncIterator[None]:
 async def simulator(plant_file: Path, seed: int) -> AsyncIterator[asyncio.Task[None]]:
     """The simulated plant, in a process of its own as a real plant is."""
     scenario = demo_plant_file().parent.parent / "scenarios" / "demo.toml"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "potline",
-        "simulate",
-        os.fspath(plant_file),
-        f"--seed={seed}",
-        f"--scenario={scenario}",
-        "--until-eof",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C reaches the demo, which stops the plant last
-    )
+    log = plant_file.with_name("simulator.log")
+    with log.open("wb") as sink:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "potline",
+            "simulate",
+            os.fspath(plant_file),
+            f"--seed={seed}",
+            f"--scenario={scenario}",
+            "--until-eof",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=sink,
+            start_new_session=True,  # Ctrl-C reaches the demo, which stops the plant last
+        )
 
     async def watch() -> None:
         status = await process.wait()
-        raise Failure(1, f"the simulated plant ended with status {status}")
+        raise Failure(FOUND, f"the simulated plant ended with status {status}: see {log}")
 
     watcher = asyncio.create_task(watch())
     try:

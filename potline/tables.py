@@ -1,22 +1,16 @@
-"""Tables for people and programs: rich, CSV, JSON, Parquet."""
+"""What commands print: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-
-from potline.exits import INVALID, Failure
 
 
 def progress_bar() -> Progress:
@@ -57,27 +51,3 @@ def cell_text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(value)
-
-
-def write_table(table: pa.Table, format: str, output: Path | None, title: str) -> None:
-    """Print or write a table in the asked format. Raises Failure on an unusable combination."""
-    if format == "parquet":
-        if output is None:
-            raise Failure(INVALID, "--format parquet needs --output FILE")
-        pyarrow.parquet.write_table(table, output)
-        return
-    if format == "table" and output is None:
-        columns = table.to_pydict()
-        rows = list(zip(*columns.values(), strict=True))
-        print_rows(title, table.column_names, rows)
-        return
-    if format == "csv":
-        sink = sys.stdout.buffer if output is None else output.open("wb")
-        pyarrow.csv.write_csv(table, sink)
-    else:
-        text = orjson.dumps(table.to_pylist(), option=orjson.OPT_INDENT_2)
-        if output is None:
-            sys.stdout.buffer.write(text + b"\n")
-        else:
-            output.write_bytes(text)
-    sys.stdout.flush()
