@@ -11,7 +11,13 @@ from concurrent.futures import Future
 from functools import partial
 
 import structlog
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage, error_string
+from paho.mqtt.client import (
+    Client,
+    ConnectFlags,
+    MQTTMessage,
+    error_string,
+    topic_matches_sub,
+)
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -33,8 +39,6 @@ GATHER_S = 0.05
 """Messages are gathered this long for one delivery."""
 CHUNKS_WAITING = 8
 """Deliveries not taken yet; above it the socket is not read, so the broker waits."""
-LITERAL_TOPICS = 1000
-"""With more topics than this, wildcards are subscribed to."""
 TOPICS_PER_SUBSCRIBE = 100
 RETRY_SUBSCRIBE_S = 30.0
 UNSUPPORTED_VERSION = 132
@@ -70,19 +74,25 @@ class HandOver:
             waiting.cancel()
 
 
-def topic_filters(topics: Sequence[str]) -> list[str]:
-    """What to subscribe to: the topics themselves; when too many, what their first levels share."""
-    if len(topics) <= LITERAL_TOPICS:
-        return list(topics)
-    levels = [topic.split("/") for topic in topics]
+def topic_filters(topics: Sequence[str], subscribe: str) -> list[str]:
+    """What to subscribe to: the topics themselves, or all below the levels that they share (what
+    else is published there is then counted); where they share none, below the first of each."""
+    if subscribe == "topics":
+        return sorted(topics)
+    parents = [topic.split("/")[:-1] for topic in topics]
     shared: list[str] = []
-    for column in zip(*levels, strict=False):
+    for column in zip(*parents, strict=False):
         if len(set(column)) > 1:
             break
         shared.append(column[0])
     if shared:
         return ["/".join([*shared, "#"])]
-    return sorted({f"{level[0]}/#" for level in levels})
+    return sorted(
+        {
+            "/".join([*parent[:1], "#"]) if parent else topic
+            for parent, topic in zip(parents, topics, strict=True)
+        }
+    )
 
 
 class MqttConnection:
@@ -111,6 +121,7 @@ class MqttConnection:
         self._durable: deque[Sequence[int]] = deque()
         self._asked: dict[int, list[str]] = {}  # SUBSCRIBE id -> filters
         self._refused: dict[str, str] = {}  # filter -> reason
+        self._filters = topic_filters(decoder.topics, source.options.get("subscribe", "prefix"))
         self._unwanted: set[str] = set()
 
     def _new_client(self) -> Client:
@@ -135,12 +146,13 @@ class MqttConnection:
     def serve(self) -> None:
         try:
             self._connect()
-            self._subscribe(topic_filters(self._decoder.topics))
+            self._subscribe(self._filters)
             deadline = time.monotonic() + CONNECT_S
             while self._asked and not self._stop.is_set():
                 if time.monotonic() > deadline:
                     raise BrokerError("the broker does not answer subscriptions")
                 self._step()
+            self._leave()
             self._link.connected()
             next_retry = time.monotonic() + RETRY_SUBSCRIBE_S
             while not self._stop.is_set():
@@ -153,6 +165,13 @@ class MqttConnection:
         finally:
             if (socket := self._client.socket()) is not None:
                 socket.close()
+
+    def _leave(self) -> None:
+        """Give back what the other way to subscribe may have left in the session."""
+        ways = (topic_filters(self._decoder.topics, way) for way in ("prefix", "topics"))
+        left = sorted(set().union(*ways) - set(self._filters))
+        for start in range(0, len(left), TOPICS_PER_SUBSCRIBE):
+            self._client.unsubscribe(left[start : start + TOPICS_PER_SUBSCRIBE])
 
     def _connect(self) -> None:
         options = self._source.options
@@ -282,7 +301,9 @@ class MqttConnection:
         if message.qos == 1:
             self._ids.append(message.mid)
         if not known and topic is not None and topic not in self._unwanted:
-            # Left over in the session from an earlier plant file, or of a wildcard.
+            if any(topic_matches_sub(f, topic) for f in self._filters):
+                return
+            # Left over in the session from an earlier plant file.
             self._unwanted.add(topic)
             client.unsubscribe(topic)
 

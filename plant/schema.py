@@ -192,6 +192,9 @@ class MqttRow(Login):
     )
     session_expiry_s: int = Field(default=604800, ge=0, lt=2**32)
     keepalive_s: int = Field(default=30, ge=1, le=65535)
+    subscribe: Literal["prefix", "topics"] = Field(
+        default="prefix", description="all below what the topics share, or the topics alone"
+    )
     receive_maximum: int = Field(default=1000, ge=1, le=65535)
     max_payload_bytes: int = Field(default=1 << 20, ge=1)
     tls: bool = False

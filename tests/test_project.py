@@ -100,7 +100,11 @@ def test_the_wheel_holds_rooms_data_and_plants(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     rooms = {"plant", "analytics", "store", "collector", "api", "simulators", "potline"}
     assert {f"{room}/__init__.py" for room in rooms} <= names
-    assert {"plant/data/signals.toml", "potline/plants/demo.toml"} <= names
+    assert {
+        "plant/data/signals.toml",
+        "potline/plants/demo.toml",
+        "potline/scenarios/demo.toml",
+    } <= names
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == rooms
     page = {f.relative_to(ROOT).as_posix() for f in (ROOT / "api/static").rglob("*") if f.is_file()}

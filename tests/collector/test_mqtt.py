@@ -210,11 +210,13 @@ async def test_a_half_open_connection_is_left_behind(
 async def test_topics_that_left_the_plant_file_are_left_by_the_session_too(
     plant_of, mosquitto, publisher, collecting, until
 ):
-    both = plant_of(source(mosquitto.port), [row("a", "p/a"), row("old", "p/old")])
+    both = plant_of(
+        source(mosquitto.port, subscribe="topics"), [row("a", "p/a"), row("old", "p/old")]
+    )
     reader = MqttReader(both.sources[0], both)
     async with collecting(reader):
         await until(lambda: reader.health.link == "connected")
-    plant = plant_of(source(mosquitto.port), [row("a", "p/a")])
+    plant = plant_of(source(mosquitto.port, subscribe="topics"), [row("a", "p/a")])
     async with collecting(MqttReader(plant.sources[0], plant)) as seen:
         await asyncio.to_thread(publisher.send, "p/old", 2)
         await until(lambda: seen.refused("unknown_topic") >= 1)
@@ -224,6 +226,16 @@ async def test_topics_that_left_the_plant_file_are_left_by_the_session_too(
         await asyncio.to_thread(publisher.send, "p/a", 4)
         await until(lambda: 4.0 in seen.values(0))
         assert seen.refused("unknown_topic") == before
+
+
+async def test_what_nobody_asked_for_is_counted(plant_of, mosquitto, publisher, collecting, until):
+    plant = plant_of(source(mosquitto.port), [row("a", "site/p/a")])
+    async with collecting(MqttReader(plant.sources[0], plant)) as seen:
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(publisher.send, "site/p/unknown", 2)
+        await asyncio.to_thread(publisher.send, "site/p/a", 4)
+        await until(lambda: 4.0 in seen.values(0))
+        await until(lambda: seen.refused("unknown_topic") == 1)
 
 
 async def test_a_broker_that_knows_only_mqtt_3_is_spoken_to_in_it(
@@ -249,7 +261,8 @@ async def test_a_broker_that_knows_only_mqtt_3_is_spoken_to_in_it(
 
 
 def test_few_topics_are_named_and_many_are_covered():
-    assert topic_filters(["b/x", "a"]) == ["b/x", "a"]
-    many = [f"site/line/{i}/p" for i in range(1001)]
-    assert topic_filters(many) == ["site/line/#"]
-    assert topic_filters([*many, "other/x"]) == ["other/#", "site/#"]
+    assert topic_filters(["b/x", "a"], "topics") == ["a", "b/x"]
+    lines = [f"site/line/{i}/p" for i in range(3)]
+    assert topic_filters(lines, "prefix") == ["site/line/#"]
+    assert topic_filters(lines[:1], "prefix") == ["site/line/0/#"]
+    assert topic_filters([*lines, "other/x", "a"], "prefix") == ["a", "other/#", "site/#"]

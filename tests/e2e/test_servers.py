@@ -176,7 +176,7 @@ def test_one_cells_set_voltage_raises_its_alarm_only(tmp_path, processes, mosqui
     body = {"who": "night shift", "comment": "set voltage was raised"}
     assert post(f"{api}/alarms/{alarm['id']}/acknowledge", body)["state"] == "ack-active"
     collector.kill()
-    processes("run-again", "run", plant_file, "--port", port)
+    collector = processes("run-again", "run", plant_file, "--port", port)
     after = until("the alarm after kill -9", excess, 60)
     assert [(a["id"], a["state"], a["acknowledged_by"]) for a in after] == [
         (alarm["id"], "ack-active", "night shift")
@@ -188,3 +188,8 @@ def test_one_cells_set_voltage_raises_its_alarm_only(tmp_path, processes, mosqui
     assert cleared["state"] == "normal"
     assert cleared["cleared"] is not None
     assert cleared["comment"] == "set voltage was raised"
+
+    assert collector.stop() == 0, collector.text
+    assert audit(plant_file)["closes"]
+    replayed = json.loads(potline("replay", plant_file, "--json", status=None).stdout)
+    assert replayed["identical"], replayed
