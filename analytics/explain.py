@@ -8,7 +8,8 @@ from math import isfinite
 from typing import Any
 
 from analytics.assessment import Scope
-from analytics.figures import Figure, figures, index
+from analytics.figure import Figure
+from analytics.figures import figures, index
 from plant.batch import SECOND
 from plant.model import Plant
 

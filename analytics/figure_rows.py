@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analytics.assessment import Scope
-from analytics.figures import WINDOWS, Figure, Window
+from analytics.figure import WINDOWS, Figure, Window
 
 FARADAY = ("constant.faraday", "constant.molar_mass_Al")
 PFC = ("pfc.", "gwp.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from analytics.assessment import SCOPES
-from analytics.figures import WINDOWS, Figure, figures
+from analytics.figure import WINDOWS, Figure
+from analytics.figures import figures
 
 MARKER = "<!-- made from the table of figures: python -m analytics.page -->"
 TITLES = {"cell": "Cell", "line": "Line", "boiler": "Boiler", "site": "Site"}

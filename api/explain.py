@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from analytics.assessment import Scope
 from analytics.explain import explain
-from analytics.figures import Figure, figures
+from analytics.figure import Figure
+from analytics.figures import figures
 from api.context import Context, Ctx
 from api.encode import Json
 from api.lookup import known_entity, known_figure

@@ -18,8 +18,8 @@ from typing import Any
 from analytics.assessment import Assessment
 from analytics.frame import Frame
 from api.columns import Layout, Tables
-from api.context import SourceStatus
 from api.encode import dumps
+from api.source_status import SourceStatus
 from api.states import alarm_json, source_json
 from api.times import MILLISECOND, iso
 from plant.batch import SECOND

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from analytics.assessment import Scope
-from analytics.figures import Figure, figures
+from analytics.figure import Figure
+from analytics.figures import figures
 from api.problems import Problem
 from plant.model import Plant, Tag
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from analytics.assessment import Scope
 from analytics.figures import figures
-from api.context import SourceStatus
+from api.source_status import SourceStatus
 from api.times import iso
 from plant.model import AlarmRule, Cell, Meter, Plant, Rectifier
 from store.alarms import Alarm

@@ -7,7 +7,8 @@ import pytest
 
 from analytics.assess import assess, new_state, warm
 from analytics.assessment import SCOPES, State
-from analytics.figures import WINDOWS, figures, index
+from analytics.figure import WINDOWS
+from analytics.figures import figures, index
 from analytics.frame import Held, freeze
 from plant.batch import SECOND, Batch
 

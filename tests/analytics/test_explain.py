@@ -7,7 +7,8 @@ import pytest
 
 from analytics.assessment import SCOPES
 from analytics.explain import explain
-from analytics.figures import WINDOWS, figures, index
+from analytics.figure import WINDOWS
+from analytics.figures import figures, index
 from analytics.page import MARKER, figures_page
 
 EVERY = [(scope, f.name) for scope in SCOPES for f in figures()[scope]]

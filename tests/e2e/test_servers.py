@@ -134,8 +134,8 @@ def test_nothing_is_lost_or_doubled_when_each_process_is_killed(
 
 
 def missing_samples(plant, truth: Path) -> list[tuple[int, int]]:
-    """(column, time) of what was sent since the first stored sample of its source, and is not
-    stored."""
+    """(column, time) of what was sent between the first and the last stored sample of its source,
+    and is not stored."""
     sent = pq.read_table(truth / "samples.parquet")
     columns = np.array([plant.column_of[t] for t in sent.column("tag").to_pylist()])
     times = sent.column("time").to_numpy()
@@ -144,12 +144,13 @@ def missing_samples(plant, truth: Path) -> list[tuple[int, int]]:
     have = set(zip(stored.tags.tolist(), stored.times.tolist(), strict=True))
     assert len(have) == len(stored), "no sample is stored twice"
     source_of = plant.source_of_tag
-    first = {s: stored.times[source_of[stored.tags] == s].min() for s in set(source_of.tolist())}
-    last = max(at for _, at in have)
+    of_source = {s: stored.times[source_of[stored.tags] == s] for s in set(source_of.tolist())}
+    first = {s: times.min() + SECOND for s, times in of_source.items()}
+    last = {s: times.max() for s, times in of_source.items()}
     return [
         (c, t)
         for c, t in zip(columns.tolist(), times.tolist(), strict=True)
-        if first[source_of[c]] + SECOND < t <= last and (c, t) not in have
+        if first[source_of[c]] < t <= last[source_of[c]] and (c, t) not in have
     ]
 
 
