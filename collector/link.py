@@ -10,7 +10,7 @@ import structlog
 from collector.source import Link, SourceHealth
 
 _FIRST_S = 0.2
-_LONGEST_S = 2.0
+_LONGEST_S = 1.0
 
 log = structlog.get_logger()
 

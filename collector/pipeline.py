@@ -147,7 +147,8 @@ class Pipeline:
         except StoreUnavailable as error:
             log.warning("the store is away: going on from the spool alone", reason=str(error))
             since = self.history.spooled(None, begin, forever)
-            self._late_from, self._late_seen = begin, now
+            if checkpoint:
+                self._late_from, self._late_seen = begin, now
         self.feed(since, now)
 
     def feed(self, batch: Batch, now: int) -> None:

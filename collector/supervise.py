@@ -16,6 +16,7 @@ from collector.file import FileReader
 from collector.intake import Intake
 from collector.mqtt import MqttReader
 from collector.opcua import OpcUaReader
+from collector.replay import ReplayReader
 from collector.source import Delivery, Link, SourceReader
 from plant.batch import SECOND
 from plant.model import Plant, Source
@@ -28,6 +29,7 @@ READERS: dict[str, Callable[[Source, Plant, NDArray[np.int64]], SourceReader]] =
     "opcua": OpcUaReader,
     "mqtt": lambda source, plant, _: MqttReader(source, plant),
     "file": lambda source, plant, _: FileReader(source, plant),
+    "replay": lambda source, plant, _: ReplayReader(source, plant),
 }
 
 

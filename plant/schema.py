@@ -7,7 +7,7 @@ import re
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from plant.suggest import closest
 
@@ -213,11 +213,25 @@ class FileRow(SourceRow):
     poll_s: Positive = 5.0
 
 
-SOURCES: dict[str, type[SourceRow]] = {"opcua": OpcUaRow, "mqtt": MqttRow, "file": FileRow}
+class ReplayRow(SourceRow):
+    kind: Literal["replay"]
+    path: str = Field(min_length=1, examples=["var/demo"], description="[store] path of a plant")
+    start: AwareDatetime | None = None
+    end: AwareDatetime | None = None
+    speed: Positive | None = Field(default=None, description="times real time; as fast as it goes")
+
+
+SOURCES: dict[str, type[SourceRow]] = {
+    "opcua": OpcUaRow,
+    "mqtt": MqttRow,
+    "file": FileRow,
+    "replay": ReplayRow,
+}
 ADDRESS = {
     "opcua": ("node", "namespace"),
     "mqtt": ("topic", "pointer", "time", "time_format", "format"),
     "file": ("column",),
+    "replay": (),  # by the tag's own id
 }
 """Keys that say where a tag is read, by kind of source."""
 
@@ -361,7 +375,9 @@ class PlantFile(Row):
     rectifier: list[RectifierRow] = []
     meter: list[MeterRow] = []
     boiler: list[BoilerRow] = []
-    source: list[Annotated[OpcUaRow | MqttRow | FileRow, Field(discriminator="kind")]] = []
+    source: list[
+        Annotated[OpcUaRow | MqttRow | FileRow | ReplayRow, Field(discriminator="kind")]
+    ] = []
     tags: list[TagsRow] = []
     tags_csv: list[TagsCsvRow] = []
     signal: list[SignalRow] = []

@@ -215,7 +215,7 @@ class TagReader:
         if earlier := self._by_id.get(tag_id):
             say("signal", f"{tag_id} is already read by {earlier}; leave it out of one")
             raise BadRow
-        key = (source.id, *list(address.values())[:2])
+        key = (source.id, *(list(address.values())[:2] or [tag_id]))
         if earlier := self._by_address.get(key):
             shown = (
                 address.get("node")
@@ -254,11 +254,11 @@ class TagReader:
         keys = ADDRESS[source.kind]
         for key in written(row):
             if key not in keys:
-                hint = f"has no {key}; write {', '.join(keys)}"
+                hint = f"has no {key}; " + (f"write {', '.join(keys)}" if keys else "leave it out")
                 say(key, f'source "{source.id}" is {source.kind} and {hint}')
                 raise BadRow
         address = {key: filled(key) for key in keys}
-        if not address[keys[0]]:
+        if keys and not address[keys[0]]:
             say(keys[0], f'missing for {source.kind} source "{source.id}"; write {keys[0]} = "…"')
             raise BadRow
         problem = complaint(source.kind, address)

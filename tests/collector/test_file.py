@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +14,7 @@ from collector.file import FileReader
 from collector.replay import ReplayReader
 from plant.batch import SECOND, Batch, Quality
 from plant.model import Source
+from store.embedded import EmbeddedStore
 
 NOON = 1_795_262_400 * SECOND  # 2026-11-21T12:00:00Z
 
@@ -128,17 +131,23 @@ async def test_a_file_is_followed_as_it_grows_line_by_line(tmp_path, plant, coll
     assert len(seen.batch) == 3
 
 
-async def test_replay_delivers_the_range_at_the_asked_speed(collecting, until):
+async def test_replay_delivers_the_range_at_the_asked_speed(plant_of, tmp_path, collecting, until):
+    rows = [{"signal": "v"}, {"signal": "p"}]
+    plant = plant_of(Source("r", "replay", 10.0, {"path": str(tmp_path)}), rows)
     times = NOON + np.arange(10) * SECOND
-
-    def samples(start: int, end: int) -> Batch:
-        kept = times[(times >= start) & (times < end)]
-        return Batch.of([0] * len(kept), kept, np.ones(len(kept)))
-
-    fast = ReplayReader("r", samples, NOON, NOON + 5 * SECOND)
-    async with collecting(fast) as seen:
-        await until(lambda: len(seen.batch) == 5)
-    slow = ReplayReader("r", samples, NOON, NOON + 10 * SECOND, speed=10.0)
-    async with collecting(slow) as seen:
-        assert await until(lambda: len(seen.batch) == 10) > 0.8
+    reader = ReplayReader(plant.sources[0], plant)
+    async with collecting(reader) as seen:
+        await until(lambda: reader.health.link == "disconnected")
+    store = EmbeddedStore(tmp_path / "store", plant)
+    store.open()
+    store.write_samples(Batch.of([0] * 10, times, np.arange(10.0)))
+    async with collecting(ReplayReader(plant.sources[0], plant)) as seen:
+        await until(lambda: len(seen.batch) == 10)
     assert seen.batch.times.tolist() == times.tolist()
+    assert set(seen.batch.quality.tolist()) == {Quality.BACKFILLED}
+    begin, end = (datetime.fromtimestamp(t / 1e9, UTC) for t in (times[0], times[6]))
+    options = {"path": str(tmp_path), "start": begin, "end": end, "speed": 5.0}
+    slow = ReplayReader(Source("r", "replay", 10.0, options), plant)
+    async with collecting(slow) as seen:
+        assert await until(lambda: len(seen.batch) == 6) > 0.8
+    assert seen.values(0) == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]

@@ -300,3 +300,17 @@ def test_json_schema_accepts_the_shipped_plants(name: str) -> None:
         broken = copy.deepcopy(plant)
         broken[table][key] = 1
         assert not validator.is_valid(broken)
+
+
+def test_tags_of_a_replay_are_read_by_their_own_id(tmp_path):
+    head, alarms = DEMO[: DEMO.index("[[source]]")], DEMO[DEMO.index("[[alarm]]") :]
+    source = '[[source]]\nid = "r"\nkind = "replay"\npath = "var/demo"\nspeed = 10\n'
+    tags = '[[tags]]\neach = "cell"\nsource = "r"\nsignals = ["voltage", "bath_temperature"]\n'
+    path = tmp_path / "plant.toml"
+    path.write_text(head + source + tags + alarms[: alarms.index('id = "boiler-oxygen"') - 10])
+    plant = load(path)
+    assert len(plant.tags) == 96
+    assert plant.sources[0].options["speed"] == 10
+    path.write_text(path.read_text().replace('source = "r"\n', 'source = "r"\nnode = "s=x"\n', 1))
+    with pytest.raises(PlantError, match="has no node; leave it out"):
+        load(path)
