@@ -23,9 +23,9 @@ class Watermarks:
     """The newest source time of each source, and when it was seen. Times in ns.
 
     A beat is due when every live source has passed its end, at the latest `lateness_s` after the
-    most advanced live source has. With no source live, the wall clock takes that part. So one
-    silent source delays nothing for longer than the lateness, and a plant whose clocks lie in the
-    past is computed in its own time.
+    first of them has (by our clock: how old the samples are does not matter). With no source live,
+    the wall clock takes that part. So one silent source delays nothing for longer than the
+    lateness, and a plant whose clocks lie in the past is computed in its own time.
     """
 
     plant: Plant
@@ -49,15 +49,19 @@ class Watermarks:
 
     def due(self, now: int) -> int:
         """Frames that end at or before this time may be closed. 0 before the first sample."""
-        while len(self._past) > 1 and self._past[1][0] <= now - SETTLE_NS:
+        lateness = round(self.plant.time.lateness_s * SECOND)
+        while len(self._past) > 1 and self._past[1][0] <= now - lateness:
             self._past.popleft()
         newest = int(self.newest.max(initial=0))
         if newest == 0:
             return 0
-        lateness = round(self.plant.time.lateness_s * SECOND)
         live = now - self.advanced_at <= lateness
         if not live.any():
             return min(now - lateness, newest + IDLE_NS)
-        since, settled = self._past[0]
-        all_passed = int(settled[live].min()) if since <= now - SETTLE_NS else 0
-        return max(all_passed, int(self.newest[live].max()) - lateness)
+        settled, long_ago = self._as_of(now - SETTLE_NS), self._as_of(now - lateness)
+        return max(int(settled[live].min()), int(long_ago[live].max()))
+
+    def _as_of(self, time: int) -> NDArray[np.int64]:
+        """The newest source times as they were known at `time`; zeros before anything was."""
+        known = [newest for seen, newest in tuple(self._past) if seen <= time]
+        return known[-1] if known else np.zeros_like(self.newest)

@@ -37,6 +37,8 @@ RETRY_UNRESOLVED_S = 30.0
 LONGEST_UNCONFIRMED_S = 20.0
 LONGEST_SAMPLING_S = 1.0
 CHUNK = 1000
+AMPLE_QUEUE = 100
+"""Asked for at least: it costs a server nothing until values come in bursts."""
 
 TOO_LARGE = (
     uaerrors.BadTooManyOperations,
@@ -240,7 +242,7 @@ class OpcUaSession:
             item.MonitoringMode = ua.MonitoringMode.Reporting
             item.RequestedParameters.ClientHandle = tag.column
             item.RequestedParameters.SamplingInterval = self._sampling_s(tag) * 1000
-            item.RequestedParameters.QueueSize = self._queue_size(tag)
+            item.RequestedParameters.QueueSize = max(self._queue_size(tag), AMPLE_QUEUE)
             item.RequestedParameters.DiscardOldest = True
             if timestamp_trigger:
                 item.RequestedParameters.Filter = ua.DataChangeFilter(
@@ -256,6 +258,7 @@ class OpcUaSession:
         return asked or min(tag.interval_s / 2, LONGEST_SAMPLING_S)
 
     def _queue_size(self, tag: Tag) -> int:
+        """What a tag needs at its expected interval."""
         asked: int = self._source.options.get("queue_size", 0)
         return asked or math.ceil(self._publishing_s / self._sampling_s(tag)) + 1
 

@@ -178,7 +178,7 @@ class OpcUaRow(Login):
     security: Literal["None"] = "None"
     publishing_interval_s: Positive = 1.0
     sampling_interval_s: NotNegative = Field(default=0.0, description="0: the tag's interval_s")
-    queue_size: int = Field(default=0, ge=0, description="0: from the intervals")
+    queue_size: int = Field(default=0, ge=0, description="0: ample for the intervals")
     max_per_request: int = Field(default=0, ge=0, description="0: the server's own limits")
 
 
