@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 _QUEUE = 60_000  # messages kept while the broker is away; MQTT itself ends at 65 535
 _FLUSH_S = 3.0
-_RECONNECT_S = 4, 8  # after a broker's restart its listeners are back first
+_RECONNECT_S = 4, 5  # after a broker's restart its listeners are back first
 _PROTOCOLS = {"5": mqtt.MQTTv5, "3.1.1": mqtt.MQTTv311}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"unix_s": SECOND, "unix_ms": 10**6, "unix_us": 10**3, "unix_ns": 1}

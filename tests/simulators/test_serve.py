@@ -91,7 +91,7 @@ async def watch(client: Client, uri: str, names: list[str]) -> Seen:
     return seen
 
 
-async def until(condition: Any, seconds: float = 15) -> None:
+async def until(condition: Any, seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  what is waited for is in another program
             await asyncio.sleep(0.05)
