@@ -20,7 +20,8 @@ from api.shapes import ExplanationBody
 from api.states import line_of
 from api.times import iso, parse
 from plant.batch import SECOND
-from plant.model import Tag
+from plant.model import Plant, Tag
+from store.history import History
 
 LOOK_BACK_NS = 600 * SECOND
 
@@ -44,7 +45,7 @@ def explanation(
         moment, values = _live(context, scope, entity)
     else:
         moment, values = _kept(context, scope, entity, parse(at, context.live.now()))
-    values |= _signals(context, row, entity, moment)
+    values |= standing_signals(context.plant, context.history, row, entity, moment)
     return Json(explain(context.plant, scope, entity, figure, values, moment))
 
 
@@ -79,10 +80,11 @@ def _kept(context: Context, scope: Scope, entity: str, moment: int) -> tuple[int
     return int(block.times[-1]), values
 
 
-def _signals(context: Context, row: Figure, entity: str, moment: int) -> dict[str, float]:
+def standing_signals(
+    plant: Plant, history: History, row: Figure, entity: str, moment: int
+) -> dict[str, float]:
     """What stood at `moment` of the signals that the figure is made of, "kind.name" -> value, where
     one tag alone is meant."""
-    plant = context.plant
     near = {entity, line_of(plant, entity)}
     near |= {r.id for r in plant.rectifiers if r.line == entity}
     near |= {m.id for m in plant.meters if m.line == entity}
@@ -92,7 +94,7 @@ def _signals(context: Context, row: Figure, entity: str, moment: int) -> dict[st
         if tag.entity in near and name in row.inputs:
             tags.setdefault(name, []).append(tag)
     single = {name: found[0].column for name, found in tags.items() if len(found) == 1}
-    batch = context.history.samples(sorted(single.values()), moment - LOOK_BACK_NS, moment)
+    batch = history.samples(sorted(single.values()), moment - LOOK_BACK_NS, moment)
     values = {}
     for name, column in single.items():
         of_tag = np.flatnonzero(batch.tags == column)

@@ -10,7 +10,8 @@ import typer
 
 from analytics.assessment import SCOPES, Scope
 from analytics.explain import explain
-from analytics.figures import figures
+from analytics.figures import figures, index
+from api.explain import standing_signals
 from plant.batch import SECOND
 from plant.model import Plant
 from plant.suggest import did_you_mean
@@ -97,7 +98,10 @@ def show_explanation(path: Path, of: str, figure: str, at: str | None, as_json: 
         if not len(block.times):
             raise Failure(FOUND, f"no figures of {of} are kept before {format_time(to_ns)}")
         values = dict(zip(block.names, block.values[-1, :, 0].tolist(), strict=True))
-        document = explain(plant, scope, of, figure, values, int(block.times[-1]))
+        row = figures()[scope][index(scope, figure)]
+        moment = int(block.times[-1])
+        values |= standing_signals(plant, opened.history, row, of, moment)
+        document = explain(plant, scope, of, figure, values, moment)
     if as_json:
         print_json(document)
         return
