@@ -52,6 +52,14 @@ class Summary:
     anode_effects: int
 
 
+def tell_of_store(error: str) -> None:
+    """One line when the store is lost, one when it is back."""
+    if error:
+        log.error("samples wait in the spool", reason=error)
+    else:
+        log.info("the store takes samples")
+
+
 class Stack:
     """Everything that runs for one plant, in one process."""
 
@@ -67,7 +75,7 @@ class Stack:
         self.store = open_store(plant)
         self.history = History(self.store, self.spool)
         self.alarms = AlarmTable(folder / "alarms.sqlite", plant)
-        self.writer = Writer(self.spool, self.store)
+        self.writer = Writer(self.spool, self.store, on_error=tell_of_store)
         self.keeper = Keeper(plant, self.spool)
         self.alarm_sink = AlarmSink(plant, self.alarms, self.keeper)
         self.pipeline = Pipeline(
@@ -168,7 +176,6 @@ class Stack:
     async def _calculate(self) -> None:
         await asyncio.to_thread(warm, self.plant)
         await asyncio.to_thread(self.pipeline.resume, time.time_ns())
-        step: asyncio.Future[int] | None = None
         while True:
             # A step is never left half done: cancellation waits for the thread.
             step = asyncio.ensure_future(asyncio.to_thread(self._step))
