@@ -62,7 +62,7 @@ def test_development_runs_on_the_same_pins() -> None:
 
 def test_readme_begins_with_the_picture_and_two_commands() -> None:
     head = README[:1500]
-    assert head.index("docs/picture.png") < head.index("git clone") < head.index("make demo")
+    assert head.index("docs/picture.png") < head.index("make demo") < head.index("make test")
     assert (ROOT / "docs/picture.png").exists(), "make picture"
 
 
