@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import time
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -84,11 +83,8 @@ def test_demo_alarms(demo: Plant) -> None:
     assert rules["boiler-oxygen"].label_zh == "烟气含氧量高或低"
 
 
-def test_smelter_is_complete_and_quick() -> None:
-    load(PLANTS / "demo.toml")  # pint is loaded once a process
-    start = time.perf_counter()
+def test_smelter_is_complete() -> None:
     plant = load(PLANTS / "smelter.toml")
-    assert time.perf_counter() - start < 1
     assert len(plant.lines) == 4
     assert len(plant.cells) == 4 * 336
     assert len(plant.tags) > 9000
