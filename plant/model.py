@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import nan
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,8 @@ class Signal:
     hold_s: float  # how long a reading stands without another one; inf: until it changes
     label: str
     label_zh: str
+    # slow: entered or analysed, often known hours later; figures of the book use it, beats never do
+    pace: Literal["fast", "slow"] = "fast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,10 @@ class Tag:
     high: float
     interval_s: float  # expected time between samples
     hold_s: float
+    # limits of error at 95 %, both may be given: they add as variances. NaN: not stated
+    accuracy: float = nan  # signal unit
+    accuracy_percent: float = nan  # of the reading
+    rollover: float = nan  # of a counter: the reading after which it begins at 0 again
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,18 @@ class AnodeEffectRule:
 
 
 @dataclass(frozen=True, slots=True)
+class CellPeriod:
+    """What a cell is built of, from one date on."""
+
+    since: int  # ns, local midnight; the least int64 for "ever"
+    anode: Literal["carbon", "inert"] = "carbon"  # inert: neither anode CO2 nor PFC
+    technology: str = ""  # of the cell, free text: a generation of design, as plants name it
+    cathode: str = ""
+    lining: str = ""
+    started: str = ""  # ISO date on which the cell went on line; "" when unknown
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     id: str  # "L1-001"
     number: str  # "001", as written in the range
@@ -92,6 +111,7 @@ class Cell:
     section: str
     target_voltage_V: float  # used while no target_voltage tag is good
     target_dc_kWh_per_t: float
+    history: tuple[CellPeriod, ...] = ()  # ascending by `since`; the first since ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +130,30 @@ class Line:
     sections: tuple[Section, ...]
     cells: tuple[str, ...]
     anode_effect: AnodeEffectRule
+    # limits of error at 95 %
+    current_efficiency_uncertainty: float = 0.02  # absolute, as a fraction
+    net_carbon_uncertainty_percent: float = nan
+    # geometry for the voltage breakdown and anode current density; NaN: not given
+    anodes: int = 0
+    anode_length_cm: float = nan
+    anode_width_cm: float = nan
+    cathode_area_cm2: float = nan
+    anode_resistance_uOhm: float = nan
+    cathode_resistance_uOhm: float = nan
+    external_resistance_uOhm: float = nan
+    metal_pad_area_m2: float = nan  # for metal mass from level
+    level_sd_cm: float = nan  # standard deviation of one measurement of the metal level
+
+
+@dataclass(frozen=True, slots=True)
+class MeterRegister:
+    """What the meter register says of an instrument; "" where it is silent."""
+
+    level: Literal["", "site", "unit", "equipment"] = ""
+    accuracy_class: str = ""  # as on the plate: "0.2S", "0.5"
+    serial: str = ""
+    calibrated: str = ""  # ISO date
+    calibration_expires: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +161,20 @@ class Rectifier:
     id: str
     name: str
     line: str
+    register: MeterRegister = MeterRegister()
 
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """An electricity meter of auxiliaries, of one line or (line == "") of the site."""
+    """An electricity meter of auxiliaries, of one line or (line == "") of the site; or, as
+    dc_source, of what feeds the line's DC bus behind the rectifier."""
 
     id: str
     name: str
     line: str
+    kind: Literal["auxiliary", "dc_source", "main", "sub"] = "auxiliary"
+    parent: str = ""  # the meter (or rectifier) whose energy contains this one's
+    register: MeterRegister = MeterRegister()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +217,12 @@ class Site:
     grid_year: int  # year of the grid factor; the newest in the table when not written
     gwp: str  # SAR, AR4, AR5, AR6
     shifts: tuple[str, ...]  # local starts, "HH:MM", ascending
+    currency: str = ""
+    electricity_price_per_MWh: float = nan  # in the currency; NaN: costs are not known
+    # market-based Scope 2: what contracts cover (signal site.contracted_power) has contract_factor,
+    # the rest residual_factor; NaN: not given, then there is no market-based figure
+    contract_factor_t_per_MWh: float = nan
+    residual_factor_t_per_MWh: float = nan
 
     @property
     def zone(self) -> ZoneInfo:
@@ -186,6 +241,7 @@ class Factor:
     valid_from: str  # ISO date, "" when open
     valid_to: str
     certainty: Literal["verified", "derived", "unverified"]
+    uncertainty_percent: float = nan  # limits of error at 95 %; NaN: not stated
 
 
 @dataclass(frozen=True, slots=True)
