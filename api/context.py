@@ -15,6 +15,7 @@ from plant.model import Plant
 from store.alarms import AlarmTable
 from store.contract import Store
 from store.history import History
+from store.restatements import Restatements
 from store.spool import Spool
 
 
@@ -30,6 +31,7 @@ class Context:
     history: History
     spool: Spool
     alarms: AlarmTable
+    restatements: Restatements
     sources: Callable[[], Sequence[SourceStatus]]
     store_error: Callable[[], str] = reachable  # why the writer cannot write, "" while it can
     registry: CollectorRegistry = field(

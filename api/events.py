@@ -33,7 +33,7 @@ def anode_effects(
     since, until = times.interval(start, end, context.live.now(), MOST_DAYS)
     rows = [
         {name: row[name] for name in FIELDS} | {"start": iso(row["start"]), "end": iso(row["end"])}
-        for row in context.store.events("anode_effect", since, until)
+        for row in context.history.events("anode_effect", since, until)
         if cell in (None, row["cell"])
     ]
     return Json({"anode_effects": rows})

@@ -84,11 +84,9 @@ class LiveHub:
         tables = self._layout.unknown(plant)
         self.beat = Beat(0, None, tables, self._status(None), self._alarms, b"{}")
 
-    def publish(self, frame: Frame, assessment: Assessment, restated: bool) -> None:
-        """Show a beat. What is older than the newest one was restated for the history only."""
+    def publish(self, frame: Frame, assessment: Assessment) -> None:
+        """Show a beat."""
         with self._lock:
-            if self.beat.time is not None and assessment.time < self.beat.time:
-                return
             self._seen = self.now()
             self.lag_s = (self._seen - assessment.time) / SECOND
             self.beats += 1

@@ -36,6 +36,7 @@ from plant.load import load
 from store.alarms import AlarmTable
 from store.history import History
 from store.open import open_store
+from store.restatements import Restatements
 from store.spool import Spool
 
 WARM_UP_BEATS = 2
@@ -49,7 +50,8 @@ def serve(plant_file: Path, folder: str, beats: int, pipe: Connection) -> None:
     store = open_store(plant)
     alarms = AlarmTable(Path("alarms.sqlite"), plant)
     live = LiveHub(plant, tuple, alarms)
-    context = Context(plant, live, store, History(store, spool), spool, alarms, tuple)
+    history, restatements = History(store, spool), Restatements(Path(), plant)
+    context = Context(plant, live, store, history, spool, alarms, restatements, tuple)
     random = np.random.default_rng(1)
 
     def publish() -> None:
@@ -65,7 +67,7 @@ def serve(plant_file: Path, folder: str, beats: int, pipe: Connection) -> None:
             s: random.random((len(figures()[s]), len(plant.entities(s)))) * 1e4 for s in SCOPES
         }
         nothing = np.empty(0, ANODE_EFFECT), np.empty(0, TRANSITION)
-        live.publish(frame, Assessment(time.time_ns(), values, *nothing), False)
+        live.publish(frame, Assessment(time.time_ns(), values, *nothing))
 
     async def run() -> None:
         socket = listen("127.0.0.1", 0)

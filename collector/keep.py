@@ -38,7 +38,7 @@ class Keeper:
         self.figures_dropped = 0
         self.blocked = ""  # why nothing can be committed now
 
-    def __call__(self, frame: Frame, assessment: Assessment, restated: bool) -> None:
+    def __call__(self, frame: Frame, assessment: Assessment) -> None:
         for row in assessment.anode_effects:
             self._events.append(anode_effect_event(self._plant, row))
         if assessment.time % self._every:

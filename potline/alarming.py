@@ -19,14 +19,14 @@ class AlarmSink:
         self._keeper = keeper
         self.raised = 0
 
-    def __call__(self, frame: Frame, assessment: Assessment, restated: bool) -> None:
-        """Apply what the beat raised and cleared. A restatement does not rewrite what operators
-        saw: it is reconciled once at its end."""
-        if not restated and len(assessment.transitions):
+    def __call__(self, frame: Frame, assessment: Assessment) -> None:
+        """Apply what the beat raised and cleared."""
+        if len(assessment.transitions):
             self._apply(assessment.transitions)
 
     def reconcile(self, old: State, new: State, time: int) -> None:
-        """After a restatement: raise and clear what the new state sees otherwise. time: ns."""
+        """After a restatement: raise and clear what the new state sees otherwise. What operators
+        saw in the past is not rewritten. time: ns."""
         before, after = active(self._plant, old), active(self._plant, new)
         changed = [
             (rule, entity, bool(is_now), time, np.nan)

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import typer
 
-from analytics.assess import warm
 from collector.export import ExportError, Layout, read_export
 from collector.intake import Counts, Intake
-from collector.keep import Keeper
-from collector.pipeline import CHECKPOINT_NS, forward
 from collector.source import Delivery
 from plant.batch import Batch
 from plant.model import Plant
 from potline.exits import FOUND, INVALID, Failure
-from potline.opening import Kept, opened_for_writing, run_before
+from potline.opening import Kept, opened_for_writing
+from potline.restating import Told, restate_all
 from potline.tables import print_json, progress_bar
 from store.writer import Writer
 
 DRAIN_S = 3600.0
 NOWHERE = "import"
 """The ledger's account for values that belong to no tag, and so to no source."""
-
-Told = Callable[[float], None]
 
 
 def import_file(path: Path, file: Path, time_zone: str | None, as_json: bool) -> None:
@@ -45,7 +41,8 @@ def import_file(path: Path, file: Path, time_zone: str | None, as_json: bool) ->
             kept = 0
             if first is not None:
                 computing = bar.add_task("computing", total=1.0)
-                kept = compute(opened, first, lambda p: bar.update(computing, completed=p))
+                opened.restatements.note(first, first + 1, f"import of {file.name}")
+                kept = restate_all(opened, lambda p: bar.update(computing, completed=p))
             writer.drain(DRAIN_S)
         except ExportError as error:
             raise Failure(INVALID, str(error)) from None
@@ -93,21 +90,3 @@ def by_source(plant: Plant, batch: Batch) -> Iterator[tuple[str, Batch]]:
     of = plant.source_of_tag[batch.tags]
     for i in np.unique(of):
         yield plant.sources[i].id, batch.take(of == i)
-
-
-def compute(opened: Kept, first: int, told: Told) -> int:
-    """Figures from the first imported sample to the newest one kept; returns how many are kept."""
-    plant, history = opened.plant, opened.history
-    warm(plant)
-    extent = history.extent()
-    assert extent is not None
-    run = run_before(opened, first)
-    keeper = Keeper(plant, opened.spool)
-    begin, end = run.builder.start, extent[1] + plant.beat_ns
-    for frame, assessment in forward(run, history, end):
-        keeper(frame, assessment, restated=True)
-        if frame.end % CHECKPOINT_NS == 0:
-            keeper.flush(run.checkpoint())
-            told((frame.end - begin) / (end - begin))
-    keeper.flush()
-    return keeper.figures_kept

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from collector.pipeline import Run
+from collector.forward import Run
 from plant.model import Plant
 from potline.exits import FOUND, INVALID, UNREACHABLE, Failure
 from potline.plants import load_plant
 from store.contract import Store, StoreUnavailable
 from store.history import History
 from store.open import open_store
+from store.restatements import Restatements
 from store.spool import Spool, SpoolInUse
 
 
@@ -24,6 +25,7 @@ class Kept:
     plant: Plant
     spool: Spool
     store: Store
+    restatements: Restatements
     history: History
 
 
@@ -35,15 +37,17 @@ def opened_for_writing(path: Path) -> Iterator[Kept]:
     folder.mkdir(parents=True, exist_ok=True)
     spool = Spool(folder / "spool.sqlite", plant)
     store = open_store(plant)
+    restatements = Restatements(folder, plant)
     try:
         spool.claim()
         store.open()
-        yield Kept(plant, spool, store, History(store, spool))
+        yield Kept(plant, spool, store, restatements, History(store, spool, restatements))
     except SpoolInUse as error:
         raise Failure(INVALID, str(error)) from None
     except StoreUnavailable as error:
         raise Failure(UNREACHABLE, f"the store cannot be reached: {error}") from None
     finally:
+        restatements.close()
         store.close()
         spool.close()
 
@@ -73,10 +77,12 @@ def kept(path: Path) -> Iterator[Kept]:
         )
     spool = Spool(file, plant)
     store = open_store(plant)
+    restatements = Restatements(file.parent, plant)
     try:
-        yield Kept(plant, spool, store, History(store, spool))
+        yield Kept(plant, spool, store, restatements, History(store, spool, restatements))
     except StoreUnavailable as error:
         raise Failure(UNREACHABLE, f"the store cannot be reached: {error}") from None
     finally:
+        restatements.close()
         store.close()
         spool.close()

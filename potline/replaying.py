@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analytics.assess import warm
 from analytics.assessment import SCOPES, Assessment, Scope
 from analytics.figures import figures
-from collector.pipeline import forward
+from collector.forward import forward
 from plant.batch import SECOND
 from potline.exits import FOUND, Failure
 from potline.opening import Kept, kept, run_before

@@ -22,6 +22,7 @@ from api.server import Server, listen
 from collector.intake import Intake
 from collector.keep import Keeper
 from collector.pipeline import Pipeline
+from collector.restating import Restating
 from collector.supervise import Supervisor
 from plant.model import Plant
 from potline.alarming import AlarmSink
@@ -29,10 +30,13 @@ from potline.exits import INVALID, Failure
 from store.alarms import AlarmTable
 from store.history import History
 from store.open import open_store
+from store.restatements import Restatements
 from store.spool import Spool, SpoolInUse
 from store.writer import Writer
 
 STEP_S = 0.1
+RESTATE_S = 0.2
+"""The past is computed again for so long between two looks at the present."""
 DRAIN_S = 10.0
 
 log = structlog.get_logger()
@@ -73,7 +77,8 @@ class Stack:
         except SpoolInUse as error:
             raise Failure(INVALID, str(error)) from None
         self.store = open_store(plant)
-        self.history = History(self.store, self.spool)
+        self.restatements = Restatements(folder, plant)
+        self.history = History(self.store, self.spool, self.restatements)
         self.alarms = AlarmTable(folder / "alarms.sqlite", plant)
         self.writer = Writer(self.spool, self.store, on_error=tell_of_store)
         self.keeper = Keeper(plant, self.spool)
@@ -81,9 +86,16 @@ class Stack:
         self.pipeline = Pipeline(
             plant,
             self.history,
-            self.spool.checkpoints,
+            self.spool,
+            self.restatements,
+            Restating(
+                plant,
+                self.history,
+                self.spool,
+                self.restatements,
+                reconcile=self.alarm_sink.reconcile,
+            ),
             keep_checkpoint=self.keeper.flush,
-            reconcile=self.alarm_sink.reconcile,
         )
         self.intake = Intake(
             plant, self.spool, lambda batch: self.pipeline.feed(batch, time.time_ns())
@@ -98,14 +110,16 @@ class Stack:
             registry=self.metrics,
             buckets=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1),
         )
-        self.restated_beats = Counter(
-            "potline_restated_beats", "Beats computed again for late samples", registry=self.metrics
+        self.restated = Counter(
+            "potline_restatements",
+            "Times that kept figures were computed again",
+            registry=self.metrics,
         )
         self.beats = 0
         self.anode_effects: set[tuple[int, int]] = set()
 
-    def _count(self, frame: Frame, assessment: Assessment, restated: bool) -> None:
-        self.beats += not restated
+    def _count(self, frame: Frame, assessment: Assessment) -> None:
+        self.beats += 1
         for row in assessment.anode_effects:
             self.anode_effects.add((int(row["cell"]), int(row["start"])))
 
@@ -132,6 +146,7 @@ class Stack:
             history=self.history,
             spool=self.spool,
             alarms=self.alarms,
+            restatements=self.restatements,
             sources=self.supervisor.statuses,
             store_error=lambda: self.writer.last_error or self.intake.blocked,
             registry=self.metrics,
@@ -170,6 +185,7 @@ class Stack:
 
     def close(self) -> None:
         self.alarms.close()
+        self.restatements.close()
         self.store.close()
         self.spool.close()
 
@@ -194,7 +210,8 @@ class Stack:
         closed = self.pipeline.advance(now)
         if closed:
             self.beat_seconds.observe((time.perf_counter() - began) / closed)
-        if self.pipeline.restate_due(now):
-            self.restated_beats.inc(self.pipeline.restate())
         self.keeper.flush()
+        done = self.pipeline.restating.done
+        self.pipeline.restate(now, RESTATE_S)
+        self.restated.inc(self.pipeline.restating.done - done)
         return closed

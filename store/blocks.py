@@ -20,11 +20,12 @@ def block_of(
     values: NDArray[np.float64],
 ) -> FigureBlock:
     """A block from n rows of (time, index of figure, index of entity, value); of rows with the same
-    key the last stands."""
+    key the last stands, and a NaN makes it unknown. Only the times at which something is known."""
     at, row = np.unique(times, return_inverse=True)
     cube = np.full((len(at), len(names), len(entities)), np.nan)
     cube[row, figure, entity] = values
-    return FigureBlock(scope, tuple(names), tuple(entities), at, cube)
+    some = ~np.isnan(cube).all(axis=(1, 2))
+    return FigureBlock(scope, tuple(names), tuple(entities), at[some], cube[some])
 
 
 def merged(
@@ -41,7 +42,7 @@ def merged(
         figure, entity = indices(block.names, names), indices(block.entities, entities)
         row = (block.times >= start) & (block.times < end)
         t, f, e = np.nonzero(
-            ~np.isnan(block.values) & row[:, None, None] & (figure >= 0)[:, None] & (entity >= 0)
+            block.stated & row[:, None, None] & (figure >= 0)[:, None] & (entity >= 0)
         )
         columns.append((block.times[t], figure[f], entity[e], block.values[t, f, e]))
     if not columns:

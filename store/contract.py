@@ -24,7 +24,8 @@ class Written:
 class FigureBlock:
     """Figures of one scope at several times: values[t, f, e], NaN where unknown.
 
-    names: figures, f long. entities: ids, e long. times: int64[t] ns.
+    names: figures, f long. entities: ids, e long. times: int64[t] ns. replaces: those of the
+    entities whose NaN is a statement too: it makes unknown what was kept before.
     """
 
     scope: str
@@ -32,6 +33,12 @@ class FigureBlock:
     entities: tuple[str, ...]
     times: NDArray[np.int64]
     values: NDArray[np.float64]
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def stated(self) -> NDArray[np.bool_]:
+        """bool[t, f, e]: what the block says something of."""
+        return ~np.isnan(self.values) | np.isin(self.entities, self.replaces)
 
 
 class StoreUnavailable(Exception):
@@ -50,7 +57,7 @@ class Store(Protocol):
 
     def write_figures(self, block: FigureBlock) -> int:
         """Keep figures, replacing those of the same key; returns values written. NaN is not kept
-        and replaces nothing."""
+        and replaces nothing, but of the entities that the block replaces."""
 
     def write_events(self, kind: str, rows: Sequence[dict[str, Any]]) -> int:
         """Keep events: kind "alarm" or "anode_effect"; each row has `key` (str), `time` (ns) and

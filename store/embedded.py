@@ -21,11 +21,14 @@ from plant.model import EntityKind, Plant
 from store.blocks import block_of, merged
 from store.contract import FigureBlock, Written
 from store.duplicates import known, order_once
+from store.gather import gather
 from store.refusals import refusals
-from store.shelf import DAY, Shelf, replace_file
+from store.shelf import DAY, Shelf, disk_errors, replace_file, words
 
 NEVER = np.iinfo(np.int64).min
 TIDY_S = 3600.0
+ENCODING = {"time": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"}
+"""Of samples: half the size and half the time to read of a dictionary."""
 
 
 class EmbeddedStore:
@@ -35,7 +38,7 @@ class EmbeddedStore:
     def __init__(self, path: Path, plant: Plant) -> None:
         self.path = path
         self._plant = plant
-        self._raw = Shelf(path / "raw", ("tag", "time"), latest=False)
+        self._raw = Shelf(path / "raw", ("tag", "time"), latest=False, encoding=ENCODING)
         self._figures = Shelf(path / "figures", ("scope", "figure", "entity", "time"), latest=True)
         self._events = Shelf(path / "events", ("kind", "key", "time"), latest=True)
         self._newest: NDArray[np.int64] | None = None
@@ -72,10 +75,12 @@ class EmbeddedStore:
     def samples(self, tags: Sequence[int] | None, start: int, end: int) -> Batch:
         ids = self._tag_ids()
         column = self._columns(ids)
-        if tags is not None:
-            wanted = np.zeros(len(self._plant.tags), np.bool_)
-            wanted[list(tags)] = True
-            column = np.where((column >= 0) & wanted[column], column, -1)
+        if tags is None:
+            with disk_errors(self.path):
+                return gather(self._raw.files(start, end), start, end, column)
+        wanted = np.zeros(len(self._plant.tags), np.bool_)
+        wanted[list(tags)] = True
+        column = np.where((column >= 0) & wanted[column], column, -1)
         numbers = np.nonzero(column >= 0)[0]
         if not len(numbers):
             return Batch.empty()
@@ -106,22 +111,22 @@ class EmbeddedStore:
     # -- figures
 
     def write_figures(self, block: FigureBlock) -> int:
-        t, f, e = np.nonzero(~np.isnan(block.values))
+        t, f, e = np.nonzero(block.stated)
         if len(t):
             with self._lock:
                 self._tidy()
                 self._figures.append(
                     pa.table(
                         {
-                            "scope": _words(np.zeros(len(t), np.int32), [block.scope]),
-                            "figure": _words(f, block.names),
-                            "entity": _words(e, block.entities),
+                            "scope": words(np.zeros(len(t), np.int32), [block.scope]),
+                            "figure": words(f, block.names),
+                            "entity": words(e, block.entities),
                             "time": block.times[t],
                             "value": block.values[t, f, e],
                         }
                     )
                 )
-        return len(t)
+        return int(np.isfinite(block.values).sum())
 
     def figures(
         self, scope: str, names: Sequence[str], entities: Sequence[str] | None, start: int, end: int
@@ -221,7 +226,3 @@ class EmbeddedStore:
             if most:
                 shelf.expire(now - most * DAY)
             shelf.settle(now - DAY)
-
-
-def _words(index: NDArray[Any], words: Sequence[str]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(index.astype(np.int32), pa.array(list(words)))

@@ -24,7 +24,7 @@ def quoted(text: str) -> str:
 def source(bucket: str, start: int, end: int | None) -> str:
     """The rows of [start, end), None: all later ones."""
     stop = LATEST if end is None else min(end, LATEST)
-    return f"from(bucket: {quoted(bucket)}) |> range(start: {_time(start)}, stop: {_time(stop)})"
+    return f"from(bucket: {quoted(bucket)}) |> range(start: {moment(start)}, stop: {moment(stop)})"
 
 
 def any_of(column: str, values: Sequence[str]) -> str:
@@ -37,7 +37,8 @@ def only(kind: str) -> str:
     return f"|> filter(fn: (r) => types.isType(v: r._value, type: {quoted(kind)}))"
 
 
-def _time(ns: int) -> str:
+def moment(ns: int) -> str:
+    """A time as Flux and the API read it."""
     return f"{np.datetime64(max(ns, 0), 'ns')}Z"
 
 

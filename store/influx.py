@@ -144,6 +144,38 @@ class InfluxStore:
     # -- figures
 
     def write_figures(self, block: FigureBlock) -> int:
+        for beside in self._cleared(block) if len(block.times) else ():
+            self._write_figures(beside)
+        return self._write_figures(block)
+
+    def _cleared(self, block: FigureBlock) -> list[FigureBlock]:
+        """Take the points of the entities that the block replaces out of the store; returns what
+        these points had beside: InfluxDB deletes whole points."""
+        start, end = int(block.times[0]), int(block.times[-1]) + 1
+        measurement = f"{block.scope}_figures"
+        kept = []
+        for entity in block.replaces:
+            rows = self._values(
+                source(self.figure_bucket, start, end) + any_of("_measurement", [measurement]),
+                [entity],
+                "float",
+            )
+            names = rows.words("_field")
+            field = rows.places("_field", names)
+            own = np.isin(field, [i for i, name in enumerate(names) if name in block.names])
+            beside = ~(own & np.isin(rows.times, block.times))
+            values = rows.values[beside].astype(np.float64)
+            one = np.zeros(len(values), np.intp)
+            kept.append(
+                block_of(
+                    block.scope, names, [entity], rows.times[beside], field[beside], one, values
+                )
+            )
+            tags = {"_measurement": measurement, "id": entity}
+            self._client.delete(self.figure_bucket, start, end, tags)
+        return kept
+
+    def _write_figures(self, block: FigureBlock) -> int:
         cube = block.values.transpose(2, 0, 1)
         e, t, f = np.nonzero(~np.isnan(cube))
         heads = Words.of([series(f"{block.scope}_figures", self._tags(x)) for x in block.entities])

@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from plant.model import StoreSettings
 from store.contract import StoreUnavailable
-from store.flux import Rows
+from store.flux import Rows, moment, quoted
 
 TIMEOUT_MS = 30_000
 DAY_S = 86400
@@ -100,6 +100,19 @@ class Client:
                     todo += [b"".join(rows[middle:]), b"".join(rows[:middle])]
                 elif "retention policy" not in str(error):
                     raise
+
+    def delete(self, bucket: str, start: int, end: int, tags: Mapping[str, str]) -> None:
+        """Delete the points of [start, end) ns with these tags."""
+        predicate = " AND ".join(f"{name}={quoted(value)}" for name, value in tags.items())
+        with self._errors():
+            service = api.DeleteService(self._client().api_client)
+            service.post_delete(
+                api.DeletePredicateRequest(
+                    start=moment(start), stop=moment(end - 1), predicate=predicate
+                ),
+                org=self._settings.org,
+                bucket=bucket,
+            )
 
     def query(self, flux: str, dtype: np.dtype[np.generic] | None) -> Rows:
         """Rows of a query, none while the bucket is not there. dtype: of _value, None without."""

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from plant.batch import Batch
 from plant.model import Plant
 from store.contract import FigureBlock
 from store.records import BadLine, Checkpoint, Gap, SourceLedger
-from store.segments import SampleSegment, decode_figures
+from store.segments import SampleSegment, decode_events, decode_figures
 from store.tables import TagNumbers, decode, used_bytes
 
 
@@ -36,6 +37,24 @@ class Kept:
                 if zlib.crc32(blob) == crc:
                     return Checkpoint(beat, blob)
         return None
+
+    def checkpoint(self, beat: int) -> Checkpoint | None:
+        """The sound checkpoint of just this beat."""
+        found = self.checkpoints(beat)
+        return found if found is not None and found.beat == beat else None
+
+    def checkpoint_beats(self, start: int, end: int) -> set[int]:
+        """Beats in [start, end) that have a checkpoint."""
+        sql = "SELECT beat FROM checkpoints WHERE beat >= ? AND beat < ?"
+        with self._read() as db:
+            return {beat for (beat,) in db.execute(sql, (start, end))}
+
+    def recent_from(self) -> int | None:
+        """The oldest time among the samples that came since the last checkpoint but one, whether
+        they are delivered or not; None when none came."""
+        with self._read() as db:
+            (first,) = db.execute("SELECT min(first) FROM recent").fetchone()
+        return None if first is None else int(first)
 
     def samples(self, tags: Sequence[int] | None, start: int, end: int) -> Batch:
         """Undelivered samples of these columns (None: all) in [start, end), in order of arrival,
@@ -67,6 +86,15 @@ class Kept:
             rows = db.execute(sql, (end, start)).fetchall()
         blocks = [decode_figures(blob) for crc, blob in rows if zlib.crc32(blob) == crc]
         return [b for b in blocks if b.scope == scope]
+
+    def events(self, kind: str, start: int, end: int) -> list[dict[str, Any]]:
+        """Undelivered events of a kind with time in [start, end), in order of arrival."""
+        sql = """SELECT crc, blob FROM segments
+                 WHERE NOT done AND kind = 'events' AND first < ? AND last >= ? ORDER BY id"""
+        with self._read() as db:
+            rows = db.execute(sql, (end, start)).fetchall()
+        events = (e for crc, blob in rows if zlib.crc32(blob) == crc for e in decode_events(blob))
+        return [e.row for e in events if e.kind == kind and start <= e.row["time"] < end]
 
     def extent(self) -> tuple[int, int] | None:
         """First and last time of the undelivered samples, None when there are none."""

@@ -71,16 +71,19 @@ def decode_samples(blob: bytes) -> tuple[Batch, NDArray[np.bool_]]:
 
 
 def encode_figures(block: FigureBlock) -> bytes:
-    head = orjson.dumps((block.scope, block.names, block.entities, len(block.times)))
+    head = orjson.dumps(
+        (block.scope, block.names, block.entities, len(block.times), block.replaces)
+    )
     return zlib.compress(head + b"\n" + block.times.tobytes() + block.values.tobytes(), 1)
 
 
 def decode_figures(blob: bytes) -> FigureBlock:
     head, body = zlib.decompress(blob).split(b"\n", 1)
-    scope, names, entities, n = orjson.loads(head)
+    scope, names, entities, n, *replaces = orjson.loads(head)
     values = np.frombuffer(body, np.float64, offset=8 * n).reshape(n, len(names), len(entities))
     times = np.frombuffer(body, np.int64, n)
-    return FigureBlock(scope, tuple(names), tuple(entities), times, values)
+    whole = tuple(replaces[0]) if replaces else ()  # segments of older versions have none
+    return FigureBlock(scope, tuple(names), tuple(entities), times, values, whole)
 
 
 def encode_events(events: tuple[Event, ...]) -> bytes:

@@ -24,6 +24,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from plant.batch import SECOND
 from store.contract import StoreUnavailable
@@ -60,8 +61,17 @@ class Shelf:
     shelf adds; otherwise the caller appends no key twice.
     """
 
-    def __init__(self, path: Path, key: Sequence[str], *, latest: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        key: Sequence[str],
+        *,
+        latest: bool,
+        encoding: Mapping[str, str] = {},
+    ) -> None:
+        """encoding: Parquet's encoding of some columns, the others get a dictionary."""
         self.path = path
+        self._encoding = encoding
         self._key = ", ".join(key)
         self._latest = latest
         self._lock = threading.Lock()
@@ -69,18 +79,19 @@ class Shelf:
     def append(self, table: pa.Table) -> None:
         """Keep rows; durable on return, each day's all or none."""
         days = table["time"].to_numpy() // DAY
-        with self._lock, _disk_errors(self.path):
+        with self._lock, disk_errors(self.path):
             for day in np.unique(days):
                 self._append_day(self._folder(int(day)), table.filter(pa.array(days == day)))
 
     def files(self, start: int, end: int) -> list[str]:
-        """Paths of the files that may have rows in [start, end)."""
-        return [
-            str(folder / file.name)
+        """Paths of the files that may have rows in [start, end), by the first time in each."""
+        found = [
+            (file.first, str(folder / file.name))
             for folder in self._folders(start // DAY, (end - 1) // DAY)
             for file in _read(folder).files
             if file.first < end and file.last >= start
         ]
+        return [path for _, path in sorted(found)]
 
     def query(
         self, sql: str, start: int, end: int, parameters: Mapping[str, object] | None = None
@@ -92,7 +103,7 @@ class Shelf:
             return None
         rows = "(FROM read_parquet($files) WHERE time >= $start AND time < $end)"
         given = {"files": files, "start": start, "end": end, **(parameters or {})}
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             return self._duckdb.cursor().execute(sql.format(rows=rows), given)
 
     def extent(self) -> tuple[int, int] | None:
@@ -111,7 +122,7 @@ class Shelf:
 
     def settle(self, before: int) -> None:
         """Merge what is left over in the days that end before this time."""
-        with self._lock, _disk_errors(self.path):
+        with self._lock, disk_errors(self.path):
             for folder in self._folders(last=before // DAY - 1):
                 manifest = _read(folder)
                 small = [f for f in manifest.files if f.level < FINAL]
@@ -145,7 +156,14 @@ class Shelf:
             sequence = pa.array(np.full(len(table), manifest.sequence, np.int64))
             table = table.append_column("sequence", sequence)
         name = f"{uuid.uuid4().hex}.parquet"
-        pq.write_table(table, folder / name, compression="zstd", row_group_size=ROW_GROUP)
+        pq.write_table(
+            table,
+            folder / name,
+            compression="zstd",
+            row_group_size=ROW_GROUP,
+            use_dictionary=[c for c in table.column_names if c not in self._encoding],
+            column_encoding=self._encoding or None,
+        )
         _sync(folder / name)
         times = table["time"].to_numpy()
         level = FINAL if len(table) >= FINAL_ROWS else 0
@@ -166,8 +184,9 @@ class Shelf:
         )
         target = str(folder / name).replace("'", "''")
         self._duckdb.cursor().execute(
-            f"""COPY (FROM read_parquet($files) {once} ORDER BY {self._key})
-                TO '{target}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})""",
+            f"""COPY (FROM read_parquet($files) {once} ORDER BY {self._key}) TO '{target}'
+                (FORMAT parquet, PARQUET_VERSION V2, COMPRESSION zstd,
+                 ROW_GROUP_SIZE {ROW_GROUP})""",
             {"files": [str(folder / f.name) for f in parts]},
         )
         _sync(folder / name)
@@ -181,7 +200,7 @@ class Shelf:
             os.utime(folder / part.name)  # the grace time begins now
 
 
-class _disk_errors:
+class disk_errors:
     """Makes a failing disk StoreUnavailable."""
 
     def __init__(self, path: Path) -> None:
@@ -215,6 +234,11 @@ def replace_file(path: Path, content: bytes) -> None:
     _sync(fresh)
     fresh.replace(path)
     _sync(path.parent)
+
+
+def words(index: NDArray[Any], choices: Sequence[str]) -> pa.DictionaryArray:
+    """A column of words: index[i] into choices."""
+    return pa.DictionaryArray.from_arrays(index.astype(np.int32), pa.array(list(choices)))
 
 
 def _sync(path: Path) -> None:

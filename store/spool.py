@@ -79,6 +79,9 @@ class Spool(Kept):
         self._owner: TextIO | None = None
         self._numbers = np.empty(0, np.int32)
         self._last = np.empty(0, np.int64)
+        self._newest = 0  # segment
+        self._passed = 0  # the newest one at the last checkpoint
+        self._covered = 0  # and at the one before: it stands for all up to here
         self._tidied = time.monotonic()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = self._connect()
@@ -138,6 +141,8 @@ class Spool(Kept):
                 segment = put_segment(db, "samples", len(batch), *span, blob)
                 rows = [(segment, source, n) for source, n in kept.items()]
                 db.executemany("INSERT INTO spooled VALUES (?, ?, ?)", rows)
+                db.execute("INSERT INTO recent VALUES (?, ?, ?)", (segment, *span))
+                self._newest = segment
                 # Ahead of the commit: should that fail, these look suspect when they come again,
                 # and are then looked for in vain.
                 np.maximum.at(self._last, batch.tags, batch.times)
@@ -171,6 +176,8 @@ class Spool(Kept):
                 row = (checkpoint.beat, zlib.crc32(checkpoint.blob), checkpoint.blob)
                 db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", row)
                 thin(db)
+                db.execute("DELETE FROM recent WHERE segment <= ?", (self._covered,))
+                self._covered, self._passed = self._passed, self._newest
 
     # -- writer side
 

@@ -25,7 +25,7 @@ from store.segments import (
 SAVED = "the newest segment that last_times knows"
 NEVER = np.iinfo(np.int64).min
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86400 * SECOND
-THINNING = ((10 * MINUTE, 1), (6 * HOUR, 10 * MINUTE), (7 * DAY, HOUR))
+THINNING = ((10 * MINUTE, 1), (6 * HOUR, 10 * MINUTE), (2 * DAY, HOUR), (40 * DAY, DAY))
 """Of checkpoints up to so old, one per so long is kept; older ones are not."""
 
 

@@ -23,6 +23,7 @@ from plant.model import Plant
 from store.alarms import AlarmTable
 from store.embedded import EmbeddedStore
 from store.history import History
+from store.restatements import Restatements
 from store.spool import Spool
 
 DEMO = Path(__file__).parents[2] / "deploy" / "plants" / "demo.toml"
@@ -56,19 +57,22 @@ class House:
         self.store = EmbeddedStore(self.folder / "store", self.plant)
         self.store.open()
         self.alarms = AlarmTable(self.folder / "alarms.sqlite", self.plant)
+        self.restatements = Restatements(self.folder, self.plant)
         self.live = LiveHub(self.plant, lambda: self.sources, self.alarms, lambda: self.now)
         self.context = Context(
             plant=self.plant,
             live=self.live,
             store=self.store,
-            history=History(self.store, self.spool),
+            history=History(self.store, self.spool, self.restatements),
             spool=self.spool,
             alarms=self.alarms,
+            restatements=self.restatements,
             sources=lambda: self.sources,
         )
         self.app = create_app(self.context, self.folder / "static")
 
     def close(self) -> None:
+        self.restatements.close()
         self.alarms.close()
         self.store.close()
         self.spool.close()
@@ -86,7 +90,7 @@ class House:
             row = [f.name for f in figures()[scope]].index(figure)
             tables[scope][row, 0] = value
         nothing = np.empty(0, ANODE_EFFECT), np.empty(0, TRANSITION)
-        self.live.publish(frame, Assessment(end, tables, *nothing), False)
+        self.live.publish(frame, Assessment(end, tables, *nothing))
 
     def frame(self, end: int) -> Frame:
         tags = len(self.plant.tags)

@@ -85,12 +85,6 @@ def test_there_is_no_negative_zero():
     assert str(Columns.of(["a"], [1]).rounded(np.array([[-0.01]]))[0, 0]) == "0.0"
 
 
-def test_an_older_beat_that_was_restated_is_not_shown(house):
-    house.beat(cell__voltage=5.0)
-    house.beat(house.now - 10 * SECOND, cell__voltage=6.0)
-    assert orjson.loads(house.live.beat.snapshot)["figures"]["cell"]["voltage"][0] == 5.0
-
-
 @pytest.mark.parametrize("reason", ["no beat", "old beat", "no source flows"])
 def test_stale(house, reason):
     house.beat(house.now - 60 * SECOND if reason == "old beat" else None)

@@ -158,6 +158,33 @@ def test_figures_replace_those_of_the_same_key(store, plant):
     assert store.figures("line", ["power"], None, NOW, END).values.size == 0
 
 
+def test_a_figure_can_become_unknown(store, plant):
+    cells = plant.entities("cell")
+    times = NOW + np.arange(3) * 10 * SECOND
+    values = np.random.default_rng(4).random((3, 3, len(cells)))
+    names = ("power", "voltage", "dc_specific_energy_30d")
+    store.write_figures(FigureBlock("cell", names, cells, times, values))
+    restated = FigureBlock(
+        "cell",
+        ("power", "voltage"),
+        cells[2:4],
+        times[:2],
+        np.array([[[np.nan, np.nan], [7.0, 8.0]], [[5.0, 6.0], [np.nan, 9.0]]]),
+        replaces=cells[2:3],
+    )
+    assert store.write_figures(restated) == 5
+    expected = values.copy()
+    expected[0, 0, 2] = np.nan  # replaced by nothing
+    expected[0, 1, 2:4] = 7.0, 8.0  # cell 3 is not replaced whole: its NaN says nothing
+    expected[1, 0, 2:4] = 5.0, 6.0
+    expected[1, 1, 2:4] = np.nan, 9.0
+    for _ in range(2):
+        found = store.figures("cell", names, None, NOW, END)
+        assert found.times.tolist() == times.tolist()
+        np.testing.assert_array_equal(found.values, expected)
+        store.write_figures(restated)  # again after a crash: nothing changes
+
+
 def test_events_replace_those_of_the_same_key(store):
     row = {"key": "L1-001@1", "time": NOW, "note": 'a "quoted", \\ 阳极\nline', "end": NOW + 5}
     other = {"key": "L1-002@1", "time": NOW + 1, "value": None, "n": 3, "ok": True}
