@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from plant.schema import ADDRESS, Address
+from plant.schema.sources import ADDRESS
+from plant.schema.tags import Address
 
 
 def written(row: Address) -> list[str]:

@@ -1,16 +1,33 @@
-"""[[line]], [[cell]], [[rectifier]], [[meter]], [[boiler]] -> what stands in the plant."""
+"""[[line]], [[cell]], [[boiler]] and the instruments -> what stands in the plant."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import nan
+from zoneinfo import ZoneInfo
 
 from plant.model import AnodeEffectRule, Boiler, Cell, Factor, Line, Meter, Rectifier, Section
+from plant.periods import BUILT_OF, first_period, with_changes
 from plant.problems import Problems
 from plant.ranges import RangeError, cell_numbers
+from plant.register import read_meters, read_rectifiers
 from plant.rows import Rows
-from plant.schema import BoilerRow, CellRow, LineRow, MeterRow, RectifierRow
+from plant.schema.equipment import BoilerRow, CellRow, LineRow
 from plant.suggest import did_you_mean
+
+MEASURES = (
+    "net_carbon_uncertainty_percent",
+    "anode_length_cm",
+    "anode_width_cm",
+    "cathode_area_cm2",
+    "anode_resistance_uOhm",
+    "cathode_resistance_uOhm",
+    "external_resistance_uOhm",
+    "metal_pad_area_m2",
+    "level_sd_cm",
+)
+"""Keys of a line that are NaN when left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +39,10 @@ class Equipment:
     boilers: tuple[Boiler, ...]
 
 
-def read_equipment(rows: Rows, factors: Mapping[str, Factor], taken: str) -> Equipment:
-    """All equipment; `taken` is the site's id, which no other entity may have."""
+def read_equipment(
+    rows: Rows, factors: Mapping[str, Factor], taken: str, zone: ZoneInfo
+) -> Equipment:
+    """All equipment; `taken` is the site's id, which no other entity may have. zone: of dates."""
     lines: list[Line] = []
     cells: list[Cell] = []
     for i, row in rows.all("line", LineRow):
@@ -31,36 +50,22 @@ def read_equipment(rows: Rows, factors: Mapping[str, Factor], taken: str) -> Equ
         _check_pfc(i, row, factors, rows.problems)
         lines.append(_line(row, own, factors))
         cells += own
-    cells = _with_overrides(rows, cells)
-    rectifiers = rows.all("rectifier", RectifierRow)
-    meters = rows.all("meter", MeterRow)
-    _check_lines(rows, "rectifier", rectifiers)
-    _check_lines(rows, "meter", meters)
+    built = with_changes(rows, _with_overrides(rows, cells), zone)
     boilers = [_boiler(i, row, factors, rows.problems) for i, row in rows.all("boiler", BoilerRow)]
     equipment = Equipment(
         tuple(lines),
-        tuple(cells),
-        tuple(Rectifier(r.id, r.name or r.id, r.line) for _, r in rectifiers),
-        tuple(Meter(r.id, r.name or r.id, r.line) for _, r in meters),
+        tuple(built.values()),
+        read_rectifiers(rows),
+        read_meters(rows),
         tuple(boilers),
     )
     _check_ids(rows, equipment, taken)
     return equipment
 
 
-def _check_lines(
-    rows: Rows, name: str, found: Sequence[tuple[int, RectifierRow] | tuple[int, MeterRow]]
-) -> None:
-    known = rows.ids("line")
-    for i, row in found:
-        if row.line and row.line not in known and not rows.problems.touch("line"):
-            rows.problems.add(
-                (name, i, "line"), f'there is no line "{row.line}"; {did_you_mean(row.line, known)}'
-            )
-
-
 def _cells(i: int, row: LineRow, problems: Problems) -> list[Cell]:
     cells: list[Cell] = []
+    history = (first_period(row),)
     section_of: dict[str, str] = {}
     for section, text in row.sections.items():
         key = ("line", i, "sections", section)
@@ -77,7 +82,15 @@ def _cells(i: int, row: LineRow, problems: Problems) -> list[Cell]:
             continue
         section_of |= dict.fromkeys(numbers, section)
         cells += (
-            Cell(f"{row.id}-{n}", n, row.id, section, row.target_voltage_V, row.target_dc_kWh_per_t)
+            Cell(
+                f"{row.id}-{n}",
+                n,
+                row.id,
+                section,
+                row.target_voltage_V,
+                row.target_dc_kWh_per_t,
+                history,
+            )
             for n in numbers
         )
     return cells
@@ -104,6 +117,9 @@ def _line(row: LineRow, cells: list[Cell], factors: Mapping[str, Factor]) -> Lin
         ),
         cells=tuple(c.id for c in cells),
         anode_effect=AnodeEffectRule(**row.anode_effect.model_dump()),
+        current_efficiency_uncertainty=row.current_efficiency_uncertainty,
+        anodes=row.anodes,
+        **{key: nan if (value := getattr(row, key)) is None else value for key in MEASURES},
     )
 
 
@@ -135,17 +151,20 @@ def _pfc_names(factors: Mapping[str, Factor]) -> list[tuple[str, str, str]]:
     return [(s, t, k) for _, s, t, k in split]
 
 
-def _with_overrides(rows: Rows, cells: list[Cell]) -> list[Cell]:
+def _with_overrides(rows: Rows, cells: list[Cell]) -> dict[str, Cell]:
+    """Cells by id, with what [[cell]] says of them."""
     by_id = {cell.id: cell for cell in cells}
     for i, row in rows.all("cell", CellRow):
         if row.id in by_id:
-            changes = row.model_dump(exclude={"id"}, exclude_none=True)
-            by_id[row.id] = replace(by_id[row.id], **changes)
+            own = row.model_dump(exclude={"id"}, exclude_none=True)
+            built = {key: own.pop(key) for key in BUILT_OF if key in own}
+            cell = by_id[row.id]
+            by_id[row.id] = replace(cell, **own, history=(replace(cell.history[0], **built),))
         elif not rows.problems.touch("line"):
             rows.problems.add(
                 ("cell", i, "id"), f'there is no cell "{row.id}"; {did_you_mean(row.id, by_id)}'
             )
-    return list(by_id.values())
+    return by_id
 
 
 def _boiler(i: int, row: BoilerRow, factors: Mapping[str, Factor], problems: Problems) -> Boiler:

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from plant.problems import Key
-from plant.schema import Row
+from plant.schema.base import Row
 from plant.suggest import closest, did_you_mean
 
 _SECRET = re.compile(r"pass(word|wd|phrase)?$|token$|secret|api_?key", re.IGNORECASE)

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ FAMILIES = (
     (r"fuel\.\w+\.ncv_volume", "GJ/Nm3"),
     (r"fuel\.\w+\.carbon", "t/GJ"),
     (r"fuel\.\w+\.oxidation(\.\w+)?", "1"),
+    (r"boiler\.[\w-]+\.(unburned_gas|unburned_carbon|radiation|slag)_loss", "%"),
 )
 """Names that a plant file may add, beside replacing a shipped one, and the unit each is kept in."""
 
@@ -46,6 +48,7 @@ def shipped_factors() -> Mapping[str, Factor]:
 
 
 def _rows(table: dict[str, Any]) -> list[Factor]:
+    uncertainty = table.get("uncertainty_percent", {})
     return [
         Factor(
             name=table["name"].replace("*", key),
@@ -56,6 +59,7 @@ def _rows(table: dict[str, Any]) -> list[Factor]:
             valid_from=table.get("valid_from", ""),
             valid_to=table.get("valid_to", ""),
             certainty=table["certainty"],
+            uncertainty_percent=float(uncertainty.get(key, nan)),
         )
         for key, value in table["values"].items()
     ]

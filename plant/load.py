@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from plant.alarms import read_alarms
 from plant.equipment import Equipment, read_equipment
@@ -20,13 +21,11 @@ from plant.schema import (
     AlarmRow,
     ApiRow,
     FactorRow,
-    SignalRow,
     SiteRow,
     StoreRow,
-    TagsCsvRow,
-    TagsRow,
     TimeRow,
 )
+from plant.schema.tags import SignalRow, TagsCsvRow, TagsRow
 from plant.sources import read_sources
 from plant.suggest import closest, did_you_mean
 from plant.tags import Entity, TagReader
@@ -61,7 +60,7 @@ def load(path: str | Path, figure_names: Mapping[str, set[str]] | None = None) -
         _check_time(time, problems)
     if store:
         _check_store(store, problems)
-    equipment = read_equipment(rows, factors, site_id)
+    equipment = read_equipment(rows, factors, site_id, site.zone if site else ZoneInfo("UTC"))
     sources = tuple(
         replace(source, options=_anchored(source.options, file.parent))
         for source in read_sources(rows.list_of("source"), rows.ids("line"), site_id, problems)
@@ -137,7 +136,7 @@ def _parse(file: Path, text: str) -> dict[str, Any]:
 
 def _factors(rows: Rows) -> dict[str, Factor]:
     """Shipped factors with the file's own put in, in the unit of their kind."""
-    factors = dict(shipped_factors())
+    factors, own = dict(shipped_factors()), dict[str, Factor]()
     for i, row in rows.all("factor", FactorRow):
         unit = unit_of(row.name)
         if unit is None:
@@ -153,8 +152,27 @@ def _factors(rows: Rows) -> dict[str, Factor]:
         except UnitError as error:
             rows.problems.add(("factor", i, "unit"), str(error))
             continue
-        factors[row.name] = Factor(**{**row.model_dump(), "value": row.value * scale, "unit": unit})
-    return factors
+        if row.name in own:
+            what = f'"{row.name}" stands twice; leave one out, or give each the year it is for'
+            rows.problems.add(("factor", i, "name"), what)
+        if row.valid_from and row.valid_to and row.valid_to < row.valid_from:
+            what = f"{row.valid_to} is before valid_from {row.valid_from}; exchange them"
+            rows.problems.add(("factor", i, "valid_to"), what)
+        own[row.name] = Factor(
+            name=row.name,
+            value=row.value * scale,
+            unit=unit,
+            source=row.source,
+            year=row.year,
+            valid_from=row.valid_from or "",
+            valid_to=row.valid_to or "",
+            certainty=row.certainty,
+            uncertainty_percent=math.nan
+            if row.uncertainty_percent is None
+            else row.uncertainty_percent,
+            uncertainty_certainty=row.certainty,
+        )
+    return factors | own
 
 
 def _signals(rows: Rows) -> dict[str, Signal]:
@@ -189,6 +207,17 @@ def _site(row: SiteRow, factors: Mapping[str, Factor], problems: Problems) -> Si
     sets = dict.fromkeys(name.split(".")[1] for name in factors if name.startswith("gwp."))
     if row.gwp not in sets:
         problems.add(("site", "gwp"), f'unknown set "{row.gwp}"; {did_you_mean(row.gwp, sets)}')
+    if row.electricity_price_per_MWh is not None and not row.currency:
+        problems.add(("site", "currency"), 'missing for a price; write currency = "CNY"')
+    supply = ("contract_factor_t_per_MWh", "residual_factor_t_per_MWh")
+    for key, other in (supply, supply[::-1]):
+        if getattr(row, key) is None and getattr(row, other) is not None:
+            what = f"missing beside {other}; market-based scope 2 needs both, write {key} = …"
+            problems.add(("site", key), what)
+
+    def known(value: float | None) -> float:
+        return math.nan if value is None else value
+
     return Site(
         id=row.id,
         name=row.name or row.id,
@@ -198,6 +227,10 @@ def _site(row: SiteRow, factors: Mapping[str, Factor], problems: Problems) -> Si
         grid_year=_grid_year(row, factors, problems),
         gwp=row.gwp,
         shifts=tuple(row.shifts),
+        currency=row.currency,
+        electricity_price_per_MWh=known(row.electricity_price_per_MWh),
+        contract_factor_t_per_MWh=known(row.contract_factor_t_per_MWh),
+        residual_factor_t_per_MWh=known(row.residual_factor_t_per_MWh),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import nan
 from typing import Any
 
 from plant.model import Signal
-from plant.schema import CsvTag, TagsRow
+from plant.schema.tags import CsvTag, TagsRow
 from plant.units import UnitError, conversion
 
 Say = Callable[[str, str], None]
@@ -25,6 +26,9 @@ class Measured:
     high: float
     interval_s: float
     hold_s: float
+    accuracy: float
+    accuracy_percent: float
+    rollover: float
 
 
 def measured(row: TagsRow | CsvTag, signal: Signal, name: str, say: Say) -> Measured | None:
@@ -58,6 +62,14 @@ def measured(row: TagsRow | CsvTag, signal: Signal, name: str, say: Say) -> Meas
         remedy = f"write hold_s = {3 * interval_s:g} or a shorter interval_s"
         say("interval_s", f"{full_name}: {what}; {remedy}")
         return None
+    rollover = own("rollover", nan)
+    if rollover == rollover and signal.kind != "counter":
+        say("rollover", f"{full_name}: is no counter; leave rollover out")
+        return None
+    if rollover > high:
+        what = f"{rollover:g} is above high {high:g}, so the readings before it are rejected"
+        say("rollover", f"{full_name}: {what}; write a larger high")
+        return None
     return Measured(
         signal=signal,
         name=name,
@@ -68,4 +80,7 @@ def measured(row: TagsRow | CsvTag, signal: Signal, name: str, say: Say) -> Meas
         high=high,
         interval_s=interval_s,
         hold_s=hold_s,
+        accuracy=own("accuracy", nan),
+        accuracy_percent=own("accuracy_percent", nan),
+        rollover=rollover,
     )

@@ -242,6 +242,7 @@ class Factor:
     valid_to: str
     certainty: Literal["verified", "derived", "unverified"]
     uncertainty_percent: float = nan  # limits of error at 95 %; NaN: not stated
+    uncertainty_certainty: Literal["verified", "derived", "unverified"] = "unverified"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from plant.explain import validate
 from plant.problems import Problems
-from plant.schema import PlantFile, Row
+from plant.schema import PlantFile
+from plant.schema.base import Row
 from plant.suggest import did_you_mean
 
 R = TypeVar("R", bound=Row)

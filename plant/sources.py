@@ -8,7 +8,7 @@ from typing import Any
 from plant.explain import validate
 from plant.model import Source
 from plant.problems import Key, Problems
-from plant.schema import SOURCES, SourceRow
+from plant.schema.sources import SOURCES, SourceRow
 from plant.suggest import closest, did_you_mean
 from plant.templates import TemplateError, check, placeholders
 

@@ -14,7 +14,8 @@ from plant.measured import Measured, Say, measured
 from plant.model import EntityKind, Signal, Source, Tag
 from plant.problems import Problems
 from plant.ranges import RangeError, cell_numbers
-from plant.schema import ADDRESS, Address, CsvTag, TagsRow
+from plant.schema.sources import ADDRESS
+from plant.schema.tags import Address, CsvTag, TagsRow
 from plant.suggest import did_you_mean
 from plant.templates import TemplateError, check
 
@@ -30,7 +31,10 @@ PLACEHOLDERS: dict[str, tuple[str, ...]] = {
 EQUIPMENT = ("line", "cell", "rectifier", "meter", "boiler")
 
 
-PER_SIGNAL = ("unit", "scale", "offset", "low", "high", "interval_s", "hold_s")
+PER_SIGNAL = (
+    *("unit", "scale", "offset", "low", "high", "interval_s", "hold_s"),
+    *("accuracy", "accuracy_percent", "rollover"),
+)
 
 
 class BadRow(Exception):
@@ -244,6 +248,9 @@ class TagReader:
                 high=what.high,
                 interval_s=what.interval_s,
                 hold_s=what.hold_s,
+                accuracy=what.accuracy,
+                accuracy_percent=what.accuracy_percent,
+                rollover=what.rollover,
             )
         )
 

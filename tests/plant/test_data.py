@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 
 import pytest
@@ -110,6 +111,7 @@ def test_every_factor_has_unit_source_and_certainty() -> None:
         assert len(factor.source) > 10
         assert factor.certainty in ("verified", "derived", "unverified")
         assert factor.value > 0
+        assert math.isnan(factor.uncertainty_percent) or 0 < factor.uncertainty_percent < 100
         assert unit_of(factor.name) == factor.unit
         if factor.name.startswith("grid."):
             assert factor.unit == "t/MWh"
@@ -185,12 +187,13 @@ def test_grid_years_and_regions() -> None:
 
 def test_signals_are_sane() -> None:
     signals = shipped_signals()
-    assert len(signals) == 19
+    assert len(signals) == 41
     for name, signal in signals.items():
         assert name == f"{signal.entity}.{signal.name}"
         parse(signal.unit)
         assert signal.low < signal.high
         assert signal.hold_s > 0
+        assert signal.pace == "fast" or math.isinf(signal.hold_s)
         assert signal.label
         assert re.search(r"[一-龥]", signal.label_zh)
 
@@ -214,3 +217,15 @@ def test_lines_of_keys() -> None:
         ("line", 1, "odd key"): 13,
         ("line", 1, "b", "c"): 15,
     }
+
+
+def test_uncertainties_of_pfc_coefficients() -> None:
+    percent = {
+        n: f.uncertainty_percent for n, f in shipped_factors().items() if n.startswith("pfc.ipcc")
+    }
+    assert percent["pfc.ipcc-2006.CWPB.slope"] == 6
+    assert percent["pfc.ipcc-2006.CWPB.overvoltage"] == 24
+    assert percent["pfc.ipcc-2006.SWPB.weight_fraction"] == 23
+    assert percent["pfc.ipcc-2006.HSS.slope"] == 44
+    assert math.isnan(shipped_factors()["pfc.cbam-2025.PFPB_M.slope"].uncertainty_percent)
+    assert {f.uncertainty_certainty for f in shipped_factors().values()} == {"unverified"}

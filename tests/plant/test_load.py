@@ -55,7 +55,7 @@ def test_demo_entities(demo: Plant) -> None:
 
 def test_demo_tags(demo: Plant) -> None:
     kinds = Counter(tag.signal.entity for tag in demo.tags)
-    assert kinds == {"cell": 48 * 7, "line": 2, "rectifier": 4, "meter": 4, "boiler": 6}
+    assert kinds == {"cell": 48 * 12, "line": 2, "rectifier": 4, "meter": 4, "boiler": 6}
     assert [tag.column for tag in demo.tags] == list(range(len(demo.tags)))
     tags = {tag.id: tag for tag in demo.tags}
     voltage = tags["L2-007.voltage"]
@@ -69,7 +69,7 @@ def test_demo_tags(demo: Plant) -> None:
     assert power.address["topic"] == "demo/L1/meter/L1-AUX"
     assert power.address["pointer"] == "/P_kW"
     assert np.all(demo.columns("cell", "voltage") >= 0)
-    assert np.all(demo.columns("cell", "metal_level") == -1)
+    assert np.all(demo.columns("cell", "bath_level") == -1)
 
 
 def test_demo_alarms(demo: Plant) -> None:
@@ -105,12 +105,12 @@ def test_templates_narrow(tmp_path: Path) -> None:
     text = DEMO + (
         '\n[[tags]]\neach = "cell"\nsource = "meters"\n'
         'topic = "lab/{line}/{section}/{cell}/{signal}"\n'
-        'format = "number"\nsignals = ["metal_level"]\nlines = ["L2"]\ncells = "003-004,024"\n'
+        'format = "number"\nsignals = ["bath_level"]\nlines = ["L2"]\ncells = "003-004,024"\n'
     )
     plant = made(tmp_path, text)
-    levels = [tag for tag in plant.tags if tag.signal.name == "metal_level"]
-    assert [tag.id for tag in levels] == [f"L2-{n}.metal_level" for n in ("003", "004", "024")]
-    assert levels[2].address["topic"] == "lab/L2/B/024/metal_level"
+    levels = [tag for tag in plant.tags if tag.signal.name == "bath_level"]
+    assert [tag.id for tag in levels] == [f"L2-{n}.bath_level" for n in ("003", "004", "024")]
+    assert levels[2].address["topic"] == "lab/L2/B/024/bath_level"
     assert levels[2].address["pointer"] == ""
 
 
@@ -159,13 +159,13 @@ CSV = "source,entity,signal,node,topic,pointer,time,time_format,unit,interval_s,
 
 def test_csv_tags(tmp_path: Path) -> None:
     (tmp_path / "tags.csv").write_text(
-        "\ufeff" + CSV + "pots-L1,L1-001,metal_level,s=lab.001,,,,,mm,3600,40\n"
-        "meters,L1-002,metal_level,,lab/2,/h,/t,unix_ms,,,\n",
+        "\ufeff" + CSV + "pots-L1,L1-001,bath_level,s=lab.001,,,,,mm,3600,40\n"
+        "meters,L1-002,bath_level,,lab/2,/h,/t,unix_ms,,,\n",
         "utf-8",
     )
     plant = made(tmp_path, DEMO + '\n[[tags_csv]]\nfile = "tags.csv"\n')
     one, two = plant.tags[-2:]
-    assert (one.id, one.source, one.unit, one.scale) == ("L1-001.metal_level", "pots-L1", "mm", 0.1)
+    assert (one.id, one.source, one.unit, one.scale) == ("L1-001.bath_level", "pots-L1", "mm", 0.1)
     assert (one.interval_s, one.high) == (3600, 40)
     assert one.address == {"node": "s=lab.001", "namespace": "urn:potline:simulator:L1"}
     assert two.address == {
@@ -179,17 +179,17 @@ def test_csv_tags(tmp_path: Path) -> None:
 
 def test_csv_problems_name_the_csv_and_its_line(tmp_path: Path) -> None:
     (tmp_path / "tags.csv").write_text(
-        CSV + "pots-L1,L1-099,metal_level,s=a,,,,,,,\n"
-        "pots-L1,L1-001,metal_levl,s=b,,,,,,,\n"
-        "pots-L1,L1-001,metal_level,s=c,,,,,t,,\n"
-        "pots-L1,L1-001,metal_level,s=d,,,,,,soon,\n"
-        "pots-L9,L1-001,metal_level,s=e,,,,,,,\n"
-        "pots-L1,L1-001,metal_level,,,,,,,,\n"
+        CSV + "pots-L1,L1-099,bath_level,s=a,,,,,,,\n"
+        "pots-L1,L1-001,bath_levl,s=b,,,,,,,\n"
+        "pots-L1,L1-001,bath_level,s=c,,,,,t,,\n"
+        "pots-L1,L1-001,bath_level,s=d,,,,,,soon,\n"
+        "pots-L9,L1-001,bath_level,s=e,,,,,,,\n"
+        "pots-L1,L1-001,bath_level,,,,,,,,\n"
         "pots-L1,L1-001\n"
-        "pots-L1,L1-002,metal_level,s=f,,,,,,,\n"
-        "pots-L1,L1-003,metal_level,s=f,,,,,,,\n"
-        "pots-L1,L1-002,metal_level,s=g,,,,,,,\n"
-        "pots-L1,L1-004,metal_level,s=h,,,,,,,,,\n",
+        "pots-L1,L1-002,bath_level,s=f,,,,,,,\n"
+        "pots-L1,L1-003,bath_level,s=f,,,,,,,\n"
+        "pots-L1,L1-002,bath_level,s=g,,,,,,,\n"
+        "pots-L1,L1-004,bath_level,s=h,,,,,,,,,\n",
         "utf-8",
     )
     found = problems(tmp_path, DEMO + '\n[[tags_csv]]\nfile = "tags.csv"\n')
@@ -211,14 +211,14 @@ def test_csv_problems_name_the_csv_and_its_line(tmp_path: Path) -> None:
         own,
         (
             'entity: there is no "L1-099"; did you mean',
-            'signal: a cell has no signal "metal_levl"; did you mean "metal_level"?',
-            'unit: cell.metal_level: "t" cannot be converted to "cm"',
+            'signal: a cell has no signal "bath_levl"; did you mean "bath_level"?',
+            'unit: cell.bath_level: "t" cannot be converted to "cm"',
             'interval_s: must be a number, not "soon"',
             'source: there is no source "pots-L9"; did you mean',
             'node: missing for opcua source "pots-L1"',
             "signal: missing; write signal",
-            "L1-003.metal_level and L1-002.metal_level have the same address",
-            f"signal: L1-002.metal_level is already read by {csv}:9",
+            "L1-003.bath_level and L1-002.bath_level have the same address",
+            f"signal: L1-002.bath_level is already read by {csv}:9",
             "row: has more cells than the header",
         ),
         strict=True,
@@ -289,7 +289,8 @@ def test_json_schema_accepts_the_shipped_plants(name: str) -> None:
     schema = json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    plant = tomllib.loads((PLANTS / f"{name}.toml").read_text("utf-8"))
+    raw = tomllib.loads((PLANTS / f"{name}.toml").read_text("utf-8"))
+    plant = json.loads(json.dumps(raw, default=str))  # an editor sees a date as text
     validator.validate(plant)
     json.dumps(schema)
     for table, key in (("site", "gpw"), ("store", "pth")):
@@ -310,3 +311,119 @@ def test_tags_of_a_replay_are_read_by_their_own_id(tmp_path):
     path.write_text(path.read_text().replace('source = "r"\n', 'source = "r"\nnode = "s=x"\n', 1))
     with pytest.raises(PlantError, match="has no node; leave it out"):
         load(path)
+
+
+def test_accuracies_register_and_prices_of_the_demo(demo: Plant) -> None:
+    assert (demo.site.currency, demo.site.electricity_price_per_MWh) == ("CNY", 420)
+    assert math.isnan(demo.site.contract_factor_t_per_MWh)
+    line = demo.lines[0]
+    assert line.current_efficiency_uncertainty == 0.02
+    assert (line.net_carbon_uncertainty_percent, line.metal_pad_area_m2) == (2, 84)
+    assert (line.anodes, line.anode_length_cm, line.cathode_area_cm2) == (56, 175, 8.4e5)
+    tags = {tag.id: tag for tag in demo.tags}
+    assert tags["L1-001.voltage"].accuracy == 0.005
+    assert math.isnan(tags["L1-001.voltage"].accuracy_percent)
+    assert tags["L2.current"].accuracy_percent == 0.2
+    assert math.isnan(tags["L1-001.feed_mode"].accuracy)
+    assert math.isnan(tags["L1-R.ac_energy"].rollover)
+    register = demo.rectifiers[0].register
+    assert (register.level, register.accuracy_class, register.calibrated) == (
+        "site",
+        "0.5S",
+        "2026-03-16",
+    )
+    assert (demo.meters[1].kind, demo.meters[1].register.calibration_expires) == (
+        "auxiliary",
+        "2028-03-15",
+    )
+
+
+def test_cells_keep_their_history() -> None:
+    plant = load(PLANTS / "smelter.toml")
+    cells = {cell.id: cell for cell in plant.cells}
+    (only,) = cells["L2-064"].history
+    assert (only.since, only.anode, only.cathode, only.started) == (
+        -(2**63),
+        "carbon",
+        "graphitic",
+        "",
+    )
+    before, after = cells["L2-063"].history
+    assert before == only
+    assert after.since == 1_772_294_400 * 10**9  # midnight in Shanghai
+    assert (after.anode, after.cathode, after.started) == ("carbon", "graphitised", "2026-03-01")
+
+
+def test_changes_of_cells_add_up_whatever_their_order(tmp_path: Path) -> None:
+    change = '\n[[cell_change]]\nline = "L1"\ncells = "001-002"\nsince = {}\n{}\n'
+    text = DEMO.replace("anodes = 56", 'anodes = 56\ncathode = "graphitic"\nlining = "old"', 1) + (
+        '\n[[cell]]\nid = "L1-001"\ntarget_voltage_V = 4.1\ntechnology = "NEUI600"\n'
+        + change.format("2026-06-01", 'anode = "inert"')
+        + change.format("2026-03-01", 'lining = "new"')
+        + '\n[[meter]]\nid = "PV"\nline = "L1"\nkind = "dc_source"\n'
+    ).replace('cells = "001-002"\nsince = 2026-06-01', 'cells = "001"\nsince = 2026-06-01')
+    cells = {cell.id: cell for cell in made(tmp_path, text).cells}
+    first, second, third = cells["L1-001"].history
+    assert (first.technology, first.cathode, first.lining) == ("NEUI600", "graphitic", "old")
+    assert (second.technology, second.lining, second.anode) == ("NEUI600", "new", "carbon")
+    assert (third.technology, third.lining, third.anode) == ("NEUI600", "new", "inert")
+    assert first.since < second.since < third.since
+    assert cells["L1-001"].target_voltage_V == 4.1
+    assert len(cells["L1-002"].history) == 2
+    assert cells["L1-002"].history[0].technology == ""
+
+
+def test_parents_of_meters(tmp_path: Path) -> None:
+    text = DEMO.replace('id = "L1-AUX"', 'id = "L1-AUX"\nkind = "sub"\nparent = "L2-AUX"')
+    meters = {meter.id: meter for meter in made(tmp_path, text).meters}
+    assert (meters["L1-AUX"].kind, meters["L1-AUX"].parent) == ("sub", "L2-AUX")
+    around = text.replace('id = "L2-AUX"', 'id = "L2-AUX"\nkind = "sub"\nparent = "L1-AUX"')
+    found = problems(tmp_path, around)
+    assert len(found) == 2
+    assert 'meter[L1-AUX].parent: "L2-AUX" contains itself by way of "L1-AUX"' in found[0]
+    alone = DEMO + '\n[[meter]]\nid = "PV"\nkind = "dc_source"\n'
+    assert any(
+        'meter[PV].line: missing for kind "dc_source"' in error
+        for error in problems(tmp_path, alone)
+    )
+
+
+def test_accuracy_and_rollover_by_signal_and_from_csv(tmp_path: Path) -> None:
+    (tmp_path / "tags.csv").write_text(
+        "source,entity,signal,node,accuracy,accuracy_percent,rollover\n"
+        "pots-L1,L1-001,bath_level,s=a,0.5,,\n"
+        "pots-L1,L1-002,bath_level,s=b,0,,\n"
+        "pots-L1,L1-003,bath_level,s=c,,100,\n"
+        "pots-L1,L1-004,bath_level,s=d,,,50\n",
+        "utf-8",
+    )
+    text = DEMO.replace("accuracy_percent = 0.2", "accuracy = { current = 0.6 }") + (
+        '\n[[tags_csv]]\nfile = "tags.csv"\n'
+    )
+    found = problems(tmp_path, text)
+    assert [error.split(": ", 2)[1] for error in found] == [
+        "accuracy",
+        "accuracy_percent",
+        "rollover",
+    ]
+    (tmp_path / "tags.csv").write_text(
+        "source,entity,signal,node,accuracy\npots-L1,L1-001,bath_level,s=a,0.5\n", "utf-8"
+    )
+    tags = {tag.id: tag for tag in made(tmp_path, text).tags}
+    assert tags["L1-001.bath_level"].accuracy == 0.5
+    assert (tags["L1.current"].accuracy, tags["L1.current"].accuracy_percent) != (0.6, 0.6)
+    assert tags["L1.current"].accuracy == 0.6
+    assert tags["L1-001.bath_level"].signal.pace == "slow"
+
+
+def test_a_factor_of_the_plant_brings_its_uncertainty(tmp_path: Path) -> None:
+    plant = made(
+        tmp_path,
+        DEMO + '\n[[factor]]\nname = "pfc.cbam-2025.PFPB_M.slope"\nvalue = 0.1\n'
+        'unit = "(kg/t)/(min/d)"\nsource = "own measurement"\nvalid_from = 2026-01-01\n'
+        'valid_to = "2028-12-31"\nuncertainty_percent = 12\ncertainty = "verified"\n',
+    )
+    factor = plant.factors["pfc.cbam-2025.PFPB_M.slope"]
+    assert (factor.value, factor.uncertainty_percent) == (0.1, 12)
+    assert (factor.valid_from, factor.valid_to) == ("2026-01-01", "2028-12-31")
+    assert factor.uncertainty_certainty == "verified"
