@@ -51,6 +51,41 @@ def test_live_figures_appear_and_change(open_page: Opened) -> None:
     expect(page.get_by_test_id("link")).to_have_text("Live")
 
 
+def test_doubt_stands_beside_the_figures(open_page: Opened) -> None:
+    page = open_page()
+    doubt = page.get_by_test_id("L1-dc_specific_energy_hour-interval")
+    expect(doubt).to_have_text(re.compile(r"^± [\d,]+$"), timeout=10_000)
+    expect(page.get_by_test_id("demo-carbon_intensity_hour-interval")).to_contain_text("±")
+    button = page.get_by_role("button").filter(has=doubt)
+    expect(button).to_have_attribute("title", re.compile("^± .* kWh/t: .* 95 %"))
+    button.click()
+    budget = page.get_by_test_id("budget")
+    expect(budget.get_by_role("row", name="configured current efficiency")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_test_id("map").focus()
+    page.keyboard.press("Enter")
+    voltage = (
+        page.get_by_test_id("cell-panel")
+        .get_by_role("definition")
+        .filter(has=page.get_by_test_id("figure-voltage"))
+    )
+    expect(voltage).to_have_text(re.compile(r"^\d\.\d{3} ± 0\.005 V$"))  # as the plant file says
+
+
+def test_the_meters_of_the_last_minutes(open_page: Opened) -> None:
+    page = open_page()
+    page.get_by_role("link", name="Meters").click()
+    meters = page.get_by_test_id("meters")
+    meters.get_by_test_id("period").select_option("-10m")
+    rectifier = meters.get_by_test_id("register").get_by_role("row", name="L1-R")
+    expect(rectifier).to_contain_text("0.5S")
+    expect(rectifier).to_contain_text(re.compile(r"valid, \d+ d left|due in|expired"))
+    cells = meters.get_by_test_id("coverage").get_by_role("row", name="Line 1 · Section A")
+    expect(cells).to_contain_text(re.compile(r"\d+ %$"), timeout=10_000)
+    expect(meters.get_by_test_id("balances")).to_contain_text("L1")
+    expect(meters.get_by_test_id("verdict")).not_to_be_empty()
+
+
 def test_both_languages(open_page: Opened) -> None:
     page = open_page("?lang=zh")
     expect(page.locator("h1")).to_have_text("示范铝厂")

@@ -15,6 +15,7 @@ export interface Quantity {
 
 export const quantities: Quantity[] = [
   { figure: 'voltage', reference: 'set_voltage', normal: 0.1, full: 0.5 },
+  { figure: 'voltage_distance', reference: 'zero', normal: 20, full: 150 },
   { figure: 'resistance', reference: 'line_median', normal: 0.03, full: 0.15 },
   { figure: 'dc_specific_energy_minute', reference: 'energy_target', normal: 300, full: 1500 },
   { figure: 'dc_specific_energy_hour', reference: 'energy_target', normal: 300, full: 1500 },

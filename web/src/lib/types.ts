@@ -7,7 +7,7 @@ export type Column = Value[]
 export interface Figure {
   name: string
   scope: Scope
-  window: 'beat' | 'minute' | 'hour' | 'shift' | 'day'
+  window: 'beat' | 'minute' | 'hour' | 'shift' | 'day' | '30d' | 'book'
   unit: string
   coverage: string
   decimals: number
@@ -20,6 +20,8 @@ export interface Signal {
   entity: string
   unit: string
   kind: 'gauge' | 'counter' | 'state'
+  /** What is slow is analysed or weighed, and may be entered. */
+  pace: 'fast' | 'slow'
   label: string
   label_zh: string
 }
@@ -44,7 +46,7 @@ export interface Cell {
 }
 
 export interface Plant {
-  site: { id: string; name: string; name_zh: string; time_zone: string }
+  site: { id: string; name: string; name_zh: string; time_zone: string; currency: string }
   beat_s: number
   lines: Line[]
   cells: Cell[]
@@ -122,6 +124,22 @@ export interface AnodeEffect {
   incomplete: boolean
 }
 
+/** In the figure's unit; `expanded` is half of the interval that holds the truth with 95 %. */
+export interface Interval {
+  standard: number
+  expanded: number
+}
+
+export interface Uncertainty {
+  figures: Record<string, Interval | null>
+}
+
+export interface Superseded {
+  version: number
+  value: number
+  cause: string
+}
+
 export interface Explanation {
   figure: string
   entity: string
@@ -132,7 +150,12 @@ export interface Explanation {
   method: string
   source: string
   coverage: Value
-  inputs: { name: string; entity: string; value: Value; unit: string }[]
+  uncertainty: {
+    standard: Value
+    expanded: Value
+    parts: { cause: string; label: string; label_zh: string; standard: Value; share: Value }[]
+  }
+  inputs: { name: string; entity: string; value: Value; unit: string; uncertainty: Value }[]
   factors: {
     name: string
     value: number
@@ -140,5 +163,158 @@ export interface Explanation {
     source: string
     year: number | null
     certainty: string
+    uncertainty_percent: Value
   }[]
+  samples: {
+    signal: string
+    tags: number
+    tag: string
+    source: string
+    kind: string
+    count: number
+    first: string | null
+    last: string | null
+  }[]
+  notes: { en: string; zh: string }[]
+}
+
+export interface Restatement {
+  version: number
+  cause: string
+  tags: string[]
+  start: string
+  end: string
+  noted: string
+  done: string | null
+  beats: number
+  changed: Record<string, number>
+  remark: string
+}
+
+export interface BookFigure {
+  name: string
+  unit: string
+  decimals: number
+  label: string
+  label_zh: string
+  formula: string
+  method: string
+  source: string
+}
+
+export interface Book {
+  time: string
+  figures: BookFigure[]
+  entities: string[]
+  /** By figure, in the order of the entities. */
+  values: Record<string, Column>
+}
+
+export interface LowCell {
+  cell: string
+  line: string
+  kWh_per_t: number
+  median_kWh_per_t: number
+  excess_kWh_per_t: number
+  metal_balance: boolean
+  since: string
+  reasons: { code: string; text: string; text_zh: string }[]
+}
+
+export interface LowEfficiency {
+  time: string
+  cells: LowCell[]
+}
+
+export interface WhatIf {
+  cells: {
+    kWh_per_t: Value
+    kWh_per_t_uncertainty: Value
+    distance_mm: Value
+    heat_kW: Value
+    superheat_K: Value
+    break_even_ce_points: Value
+    noise_lf_mV: Value
+    warnings: string[]
+  }[]
+  dc_MWh_per_a: Value
+  ac_MWh_per_a: Value
+  co2e_location_t_per_a: Value
+  co2e_market_t_per_a: Value
+  cost_per_a: Value
+  currency: string
+  notes: string[]
+}
+
+export interface NewEntry {
+  entity: string
+  signal: string
+  time: string
+  value: Value // null withdraws what was said of that time
+  unit: string
+  who: string
+  comment: string
+}
+
+export interface Entry extends NewEntry {
+  entered: string
+  /** No later entry of the same time corrects it. */
+  stands: boolean
+}
+
+export interface Meters {
+  start: string
+  end: string
+  instruments: {
+    id: string
+    name: string
+    kind: string
+    line: string
+    parent: string
+    level: '' | 'site' | 'unit' | 'equipment'
+    accuracy_class: string
+    serial: string
+    calibrated: string
+    calibration_expires: string
+    calibration: 'valid' | 'expires_60' | 'expires_30' | 'expires_7' | 'expired' | 'unknown'
+    days_left: number | null
+  }[]
+  counters: {
+    entity: string
+    counted_MWh: Value
+    counted_uncertainty_MWh: Value
+    integrated_MWh: Value
+    integrated_uncertainty_MWh: Value
+    difference_percent: Value
+    set_aside_MWh: Value
+    events: { time: string; what: string }[]
+  }[]
+  /** Uncertainties are standard ones. */
+  reconciliation: {
+    flows: {
+      id: string
+      unit: string
+      raw: Value
+      uncertainty: Value
+      adjusted: Value
+      adjusted_uncertainty: Value
+      gross: boolean
+    }[]
+    balances: { name: string; residual: Value; uncertainty: Value }[]
+    degrees: number
+    p_value: Value
+    gross: { ids: string[]; size: Value; sentence: string }[]
+    verdict: string
+  }
+  suspects: { tag: string; kind: 'stuck' | 'drifting' | 'unit'; since: string; sentence: string }[]
+  coverage: {
+    line: string
+    section: string
+    kind: string
+    expected: number
+    live: number
+    good: number
+    share: number
+  }[]
+  missing: string[]
 }
