@@ -29,7 +29,7 @@ $(BIN)/python:
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/.warm: .venv/.installed $(wildcard analytics/*.py collector/screen.py store/lineprotocol.py)
+.venv/.warm: .venv/.installed $(wildcard analytics/*.py analytics/formula/*.py simulators/*.py collector/screen.py store/gather.py store/lineprotocol.py)
 	@echo "venv     compiling the kernels"
 	@$(BIN)/potline warm
 	@touch $@

@@ -10,63 +10,55 @@ anode effects.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, cast
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.assessment import TRANSITION, Scope, State
+from analytics.assessment import SCOPES, TRANSITION, Scope, State
 from analytics.figures import index
 from analytics.frame import NEVER, Frame
 from analytics.kernel import kernel
 from analytics.layout import layout, once
-from analytics.table import Floats, take
+from analytics.table import Floats
 from plant.batch import SECOND
-from plant.model import AlarmRule, Plant
+from plant.model import Plant
 
 Bools = NDArray[np.bool_]
-Times = NDArray[np.int64]
 
+SIGNAL_MEAN, SIGNAL_LAST, FIGURE, SILENCE = range(4)
+"""What a rule compares: the mean of a gauge over the beat, a state or counter at its end, a figure,
+or how long a source has been silent [s]."""
 
-class Step(NamedTuple):
-    """What a rule knows of its entities: is the alarm active, and how long has the change that
-    would end this lasted [ns]."""
-
-    active: Bools
-    timer: Times
-
-
-def after(
-    rule: AlarmRule, now: Step, values: Floats, beat_ns: int, suppressed: Bools | None = None
-) -> Step:
-    """The rule's entities one beat later. values: float64[entities], in the unit of the limits.
-
-    suppressed: entities whose alarm is not newly raised, and whose on-delay starts afresh.
-    """
-    unknown = np.isnan(values)
-    beyond = (values > rule.high) | (values < rule.low)
-    near = (values > rule.high - rule.dead_band) | (values < rule.low + rule.dead_band)
-    back = ~near & ~unknown
-    waits = unknown
-    if suppressed is not None:
-        beyond &= ~suppressed
-        waits = unknown & (now.active | ~suppressed)
-    turning = np.where(now.active, back, beyond)
-    timer = np.where(waits, now.timer, np.where(turning, now.timer + beat_ns, 0))
-    delay = np.where(now.active, rule.off_delay_s, rule.on_delay_s) * SECOND
-    turned = turning & (timer >= delay)
-    return Step(now.active ^ turned, np.where(turned, 0, timer))
+RULE = np.dtype(
+    [
+        ("value", np.int64),  # SIGNAL_MEAN to SILENCE
+        ("scope", np.int64),  # of a figure, as in SCOPES
+        ("row", np.int64),  # of a figure
+        ("first", np.int64),  # the rule's entities in the flat state
+        ("last", np.int64),
+        ("high", np.float64),
+        ("low", np.float64),
+        ("dead_band", np.float64),
+        ("on_delay", np.int64),  # ns
+        ("off_delay", np.int64),
+        ("drop", np.bool_),  # of a line's current; its value is a share of the nominal current
+        ("silenced", np.bool_),  # by such a drop
+        ("rule", np.int32),  # index into plant.alarms
+    ],
+    align=True,
+)
+"""An AlarmRule as the kernel reads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The plant's rules with the part of the flat state and the frame's columns of each."""
+    """The plant's rules as they are stepped: drops of line current first, the others listen."""
 
-    rules: tuple[AlarmRule, ...]
-    parts: tuple[slice, ...]
-    columns: tuple[NDArray[np.int32] | None, ...]  # None: the rule is not on a signal
-    order: tuple[int, ...]  # line-current drops first: the others listen to them
+    rows: NDArray[np.void]  # RULE
+    columns: NDArray[np.int32]  # [flat state], of a signal's tag, -1 for none
+    parts: tuple[slice, ...]  # of the flat state, by plant.alarms
 
 
 def rules_of(plant: Plant) -> Rules:
@@ -76,20 +68,35 @@ def rules_of(plant: Plant) -> Rules:
 
 def _prepare(plant: Plant) -> Rules:
     sizes = [len(plant.entities(rule.each)) for rule in plant.alarms]
-    kinds = [rule.kind for rule in plant.alarms]
+    ends = np.cumsum(sizes).tolist()
+    parts = tuple(slice(e - n, e) for n, e in zip(sizes, ends, strict=True))
+    columns = np.full(sum(sizes), -1, np.int32)
+    rows = np.zeros(len(parts), RULE)
+    for r, (rule, part) in enumerate(zip(plant.alarms, parts, strict=True)):
+        signal = plant.signals.get(f"{rule.each}.{rule.on}") if rule.kind == "limit" else None
+        row = rows[r]
+        if signal is not None:
+            row["value"] = SIGNAL_MEAN if signal.kind == "gauge" else SIGNAL_LAST
+            columns[part] = plant.columns(rule.each, rule.on)
+        elif rule.kind == "stale_source":
+            row["value"] = SILENCE
+        else:
+            row["value"] = FIGURE
+            row["scope"] = SCOPES.index(rule.each)
+            row["row"] = index(rule.each, rule.on)
+        row["first"], row["last"] = part.start, part.stop
+        row["high"] = 0.0 if rule.kind == "anode_effect" else np.nan_to_num(rule.high, nan=np.inf)
+        row["low"] = np.nan_to_num(rule.low, nan=-np.inf)
+        row["dead_band"] = rule.dead_band
+        row["on_delay"] = round(rule.on_delay_s * SECOND)
+        row["off_delay"] = round(rule.off_delay_s * SECOND)
+        row["drop"] = rule.kind == "line_current_drop"
+        row["silenced"] = rule.each == "cell" and rule.kind != "anode_effect"
+        row["rule"] = r
     return Rules(
-        tuple(
-            replace(rule, high=0.0) if rule.kind == "anode_effect" else rule
-            for rule in plant.alarms
-        ),
-        tuple(slice(e - n, e) for n, e in zip(sizes, np.cumsum(sizes).tolist(), strict=True)),
-        tuple(
-            plant.columns(rule.each, rule.on)
-            if rule.kind == "limit" and f"{rule.each}.{rule.on}" in plant.signals
-            else None
-            for rule in plant.alarms
-        ),
-        tuple(sorted(range(len(kinds)), key=lambda r: kinds[r] != "line_current_drop")),
+        rows[np.argsort(~rows["drop"], kind="stable")],
+        columns,
+        parts,
     )
 
 
@@ -113,51 +120,104 @@ def step(
     plant: Plant, state: State, frame: Frame, figures: Mapping[Scope, Floats]
 ) -> NDArray[np.void]:
     """Step every rule by one beat; returns TRANSITION[k]. figures: the assessment's."""
-    arrays = state.arrays
+    arrays, rules = state.arrays, rules_of(plant)
     if arrays["first"][0] == NEVER:
         arrays["first"][0] = frame.start
+    if not len(rules.rows):
+        return np.empty(0, TRANSITION)
     see_sources(plant.source_of_tag, frame.held.times, frame.offsets, frame.times, arrays["newest"])
-    beat_ns = frame.end - frame.start
-    dropped = np.zeros(len(plant.lines), np.bool_)
-    rows: list[tuple[int, int, bool, int, float]] = []
-    rules = rules_of(plant)
-    for r in rules.order:
-        rule, part = rules.rules[r], rules.parts[r]
-        now = Step(arrays["alarm_active"][part], arrays["alarm_timer"][part])
-        value = _values(plant, rule, rules.columns[r], state, frame, figures)
-        silenced = rule.each == "cell" and rule.kind != "anode_effect" and dropped.any()
-        then = after(rule, now, value, beat_ns, dropped[plant.line_of_cell] if silenced else None)
-        if rule.kind == "line_current_drop":
-            dropped |= then.active | (value < rule.low)
-        for entity in np.flatnonzero(then.active != now.active).tolist():
-            rows.append((r, entity, bool(then.active[entity]), frame.end, float(value[entity])))
-        now.active[:] = then.active
-        now.timer[:] = then.timer
-    return np.array(sorted(rows), TRANSITION)
+    out = np.empty(len(rules.columns), TRANSITION)
+    turned = step_rules(
+        frame.start, frame.end, rules.rows, rules.columns, frame.mean, frame.last,
+        figures["cell"], figures["line"], figures["boiler"], figures["site"],
+        arrays["newest"], arrays["first"][0], plant.line_of_cell, layout(plant).nominal_kA,
+        arrays["alarm_active"], arrays["alarm_timer"], out,
+    )  # fmt: skip
+    return np.sort(out[:turned], order=("rule", "entity")) if turned else out[:0]
 
 
-def _values(
-    plant: Plant,
-    rule: AlarmRule,
-    columns: NDArray[np.int32] | None,
-    state: State,
-    frame: Frame,
-    figures: Mapping[Scope, Floats],
-) -> Floats:
-    """float64[entities]: what the rule compares with its limits.
+@kernel
+def step_rules(
+    start: int,
+    end: int,
+    rules: Any,
+    columns: NDArray[np.int32],
+    mean: Floats,
+    last: Floats,
+    cell: Floats,
+    line: Floats,
+    boiler: Floats,
+    site: Floats,
+    newest: NDArray[np.int64],
+    first_beat: int,
+    line_of_cell: NDArray[np.int32],
+    nominal_kA: Floats,
+    active: Bools,
+    timer: NDArray[np.int64],
+    out: Any,
+) -> int:
+    """Each rule's entities one beat later; the turns go to out, their number is returned.
 
-    A gauge is compared by its mean over the beat, a state or counter by the value at its end.
+    mean, last: by tag; cell to site: the figures of each scope. active, timer: the flat state, how
+    long the change that would end an entity's state has lasted [ns]. Slow twin:
+    tests/analytics/test_alarms.py.
     """
-    if columns is not None:
-        gauge = plant.signals[f"{rule.each}.{rule.on}"].kind == "gauge"
-        return take(frame.mean if gauge else frame.last, columns)
-    if rule.kind == "stale_source":
-        newest = np.maximum(state.arrays["newest"], state.arrays["first"])
-        silent_s: Floats = (frame.end - newest) / SECOND
-        return silent_s
-    scope = cast(Scope, rule.each)
-    value: Floats = figures[scope][index(scope, rule.on)]
-    return value / layout(plant).nominal_kA if rule.kind == "line_current_drop" else value
+    beat_ns = end - start
+    dropped = np.zeros(len(nominal_kA), np.bool_)
+    turned = 0
+    for r in range(len(rules)):
+        rule = rules[r]
+        if rule.scope == 0:
+            figures = cell
+        elif rule.scope == 1:
+            figures = line
+        elif rule.scope == 2:
+            figures = boiler
+        else:
+            figures = site
+        high, low, dead_band = rule.high, rule.low, rule.dead_band
+        values = figures[rule.row]
+        for at in range(rule.first, rule.last):
+            entity = at - rule.first
+            if rule.value == FIGURE:
+                value = values[entity]
+                if rule.drop:
+                    value /= nominal_kA[entity]
+            elif rule.value == SILENCE:
+                value = (end - max(newest[entity], first_beat)) / 1e9
+            elif columns[at] >= 0:
+                value = mean[columns[at]] if rule.value == SIGNAL_MEAN else last[columns[at]]
+            else:
+                value = np.nan
+            is_active = active[at]
+            if not is_active and low <= value <= high and timer[at] == 0:
+                continue  # as nearly always
+            suppressed = rule.silenced and dropped[line_of_cell[entity]]
+            if value != value and (is_active or not suppressed):
+                if rule.drop and is_active:
+                    dropped[entity] = True
+                continue
+            if is_active:
+                near = value > high - dead_band or value < low + dead_band
+                turning = not near
+                delay = rule.off_delay
+            else:
+                turning = (value > high or value < low) and not suppressed
+                delay = rule.on_delay
+            timer[at] = timer[at] + beat_ns if turning else 0
+            if turning and timer[at] >= delay:
+                active[at] = not is_active
+                timer[at] = 0
+                row = out[turned]
+                row.rule = rule.rule
+                row.entity = entity
+                row.active = not is_active
+                row.time = end
+                row.value = value
+                turned += 1
+            if rule.drop:
+                dropped[entity] |= active[at] or value < low
+    return turned
 
 
 @kernel
@@ -169,9 +229,12 @@ def see_sources(
     newest: NDArray[np.int64],
 ) -> None:
     """Carry the time of each source's newest sample on to the end of the frame."""
-    for tag in range(len(source_of_tag)):
-        time = held_times[tag]
-        if offsets[tag + 1] > offsets[tag]:
-            time = times[offsets[tag + 1] - 1]
+    tag = 0
+    while tag < len(source_of_tag):
         source = source_of_tag[tag]
-        newest[source] = max(newest[source], time)
+        latest = newest[source]
+        while tag < len(source_of_tag) and source_of_tag[tag] == source:
+            stop = offsets[tag + 1]
+            latest = max(latest, times[stop - 1] if stop > offsets[tag] else held_times[tag])
+            tag += 1
+        newest[source] = latest

@@ -41,7 +41,7 @@ MACHINE = np.dtype(
         ("target", np.float64),  # and target voltage
         ("settled", np.int64),  # integrals are complete up to here
         ("run_start", np.int64),  # NONE when there is no run
-        ("confirmed", np.bool_),  # the run has lasted t_on
+        ("confirmed", np.int64),  # 1: the run has lasted t_on
         ("run_max", np.float64),
         ("run_volt_s", np.float64),
         ("loose_positive", np.float64),  # overvoltage since midnight that no anode effect owns yet:
@@ -51,16 +51,17 @@ MACHINE = np.dtype(
         ("event_above", np.int64),
         ("event_max", np.float64),
         ("event_volt_s", np.float64),
-        ("event_runs", np.int32),
-        ("event_incomplete", np.bool_),
-        ("changed", np.bool_),  # the event is to be emitted
+        ("event_runs", np.int64),
+        ("event_incomplete", np.int64),
+        ("changed", np.int64),  # 1: the event is to be emitted
         ("count", np.int64),  # events begun since midnight
+        ("spikes", np.int64),
         ("positive", np.float64),  # their overvoltage since midnight, V·s
         ("algebraic", np.float64),
-    ],
-    align=True,
+    ]
 )
-"""State of a cell's machine."""
+"""State of a cell's machine. Every field takes 8 bytes: no padding, whose bits would be left to
+chance in a saved state."""
 
 
 def rule_row(rule: AnodeEffectRule, interval_ns: int) -> tuple[float, float, int, int, int, int]:
@@ -103,8 +104,8 @@ def emit(m: Any, rule: Any, cell: int, now: int, out: Any, written: Any) -> None
     row.max_V = top
     row.mean_V = volt_s / row.above_s if above > 0 else top
     row.runs = m.event_runs
-    row.incomplete = m.event_incomplete
-    m.changed = False
+    row.incomplete = m.event_incomplete != 0
+    m.changed = 0
     written[0] += 1
 
 
@@ -126,11 +127,11 @@ def confirm(m: Any, rule: Any, cell: int, midnight: int, out: Any, written: Any)
         m.event_max = 0.0
         m.event_volt_s = 0.0
         m.event_runs = 0
-        m.event_incomplete = False
+        m.event_incomplete = 0
         if m.run_start >= midnight:
             m.count += 1
-    m.confirmed = True
-    m.changed = True
+    m.confirmed = 1
+    m.changed = 1
     m.event_runs += 1
     m.positive += m.loose_positive
     m.algebraic += m.loose_algebraic
@@ -181,11 +182,11 @@ def close(
         m.event_above += end - start
         m.event_volt_s += m.run_volt_s
         m.event_max = max(m.event_max, m.run_max)
-        m.event_incomplete = m.event_incomplete or now > end
+        m.event_incomplete = 1 if m.event_incomplete or now > end else 0
         for w in range(4):
             above[w] += max(0, end - max(start, windows[w]))
-        m.confirmed = False
-        m.changed = True
+        m.confirmed = 0
+        m.changed = 1
     else:
         row = out[written[0]]
         row.cell = cell
@@ -198,6 +199,8 @@ def close(
         row.runs = 0
         row.incomplete = now > end
         written[0] += 1
+        if start >= windows[3]:
+            m.spikes += 1
     m.run_start = NONE
 
 
@@ -272,3 +275,27 @@ def look(
         known = min(now, m.last + rule.interval)
         if known - m.run_start >= rule.t_on:
             confirm(m, rule, cell, windows[3], out, written)
+
+
+@part
+def tidy(m: Any, rule: Any, now: int) -> None:
+    """The end of a beat: a machine that is in no run, and whose former event nothing can merge with
+    any more, forgets all but what it has counted: it wakes with the next reading above v_on, and
+    does not remember for ever."""
+    if m.run_start != NONE or (m.event_start != NONE and now - m.event_end < rule.t_merge):
+        return
+    m.run_max = 0.0
+    m.run_volt_s = 0.0
+    m.loose_positive = 0.0
+    m.loose_algebraic = 0.0
+    m.event_start = NONE
+    m.event_end = NONE
+    m.event_above = 0
+    m.event_max = 0.0
+    m.event_volt_s = 0.0
+    m.event_runs = 0
+    m.event_incomplete = 0
+    m.last = NONE
+    m.value = 0.0
+    m.target = 0.0
+    m.settled = NONE

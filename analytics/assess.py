@@ -1,120 +1,194 @@
-"""assess: one call a beat, from the frame and the state so far to every figure and alarm."""
+"""assess: one call a frame, from the frame and the state so far to every figure and alarm."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics import alarms
-from analytics.anode_effect import new_machines
-from analytics.assessment import ANODE_EFFECT, Assessment, State
+from analytics import alarms as rules
+from analytics.assessment import ANODE_EFFECT, TRANSITION, Assessment, State
 from analytics.boiler_figures import BOILER_SUMS, Boilers, boiler_figures
-from analytics.cell_figures import cell_figures
-from analytics.cells import CELL_SUMS, integrate, watch
-from analytics.frame import Frame, Held, freeze
+from analytics.cell_figures import BEAT_ROWS, SINGLE_ROWS, WINDOW_ROWS, cell_figures
+from analytics.cell_state import (
+    WORK,
+    WORK_NS,
+    CellState,
+    LineState,
+    new_cells,
+    new_lines,
+)
+from analytics.cells import step_cells
+from analytics.charge import Readings, charges
+from analytics.chunk import Chunk, as_batch
+from analytics.frame import NEVER, Frame, Held, Rows, freeze, summary
+from analytics.gauges import integrate_gauges
 from analytics.layout import Layout, layout
-from analytics.line_figures import line_figures
-from analytics.sums import Sums, Watched
-from analytics.table import Floats, Table, take
-from analytics.windows import windows
+from analytics.line_amounts import AMOUNTS
+from analytics.line_figures import (
+    LINE_ROWS,
+    LINE_WINDOWS,
+    SITE_ROWS,
+    SITE_WINDOWS,
+    line_figures,
+)
+from analytics.noise import BLOCK_NS
+from analytics.slope import MEAN_NS
+from analytics.sums import Sums, roll
+from analytics.table import Floats, Table
 from plant.batch import SECOND, Batch
 from plant.model import Plant
 
-NEVER = np.iinfo(np.int64).min
+MINUTE_NS = 60 * SECOND
 
 
 def new_state(plant: Plant) -> State:
     """The state before the first beat."""
-    n = len(plant.cells)
+    lines = new_lines(len(plant.lines))
     return State(
         {
             "windows": np.full((2, 4), NEVER),  # starts, ends
-            "cells": np.zeros((CELL_SUMS, 4, n)),
-            "machines": new_machines(n),
-            "above": np.zeros((n, 4), np.int64),  # ns in anode effects that ended
+            "blocks": np.full(2, NEVER),  # numbers of the open block of noise and mean of slope
+            **new_cells(len(plant.cells))._asdict(),
+            "line_sums": lines.sums,
+            "line_ns": lines.ns,
             "gauges": np.zeros((2, 4, len(layout(plant).gauges))),
             "boilers": np.zeros((BOILER_SUMS, 4, len(plant.boilers))),
-            **alarms.new_state(plant),
+            **rules.new_state(plant),
         }
     )
 
 
-def assess(plant: Plant, state: State, frame: Frame) -> tuple[State, Assessment]:
+def assess(
+    plant: Plant, state: State, frame: Frame, alarms: bool = True
+) -> tuple[State, Assessment]:
     """The figures, anode effects and alarm transitions of one frame; consumes `state`.
 
-    Frames come in the order of time; a time left out between two is a gap. The same frames give
-    the same bits.
+    Frames come in the order of time; a time left out between two is a gap. The same beats give the
+    same bits, in frames of one or of several; a frame of several may not reach beyond a minute of
+    the epoch. Without `alarms` no rule is stepped and their part of the state stays.
     """
-    at = layout(plant)
+    if frame.beats == 1:
+        return _assess(plant, state, frame, alarms)
+    if frame.start // MINUTE_NS != (frame.end - 1) // MINUTE_NS:
+        raise ValueError(
+            f"the frame [{frame.start}, {frame.end}) ns holds several beats and a minute begins"
+            " within it: end it at the minute"
+        )
+    if not (alarms and plant.alarms):
+        return _assess(plant, state, frame, alarms)
+    parts = [_assess(plant, state, beat, True)[1] for beat in _beats_of(plant.hold_ns, frame)]
+    return state, replace(
+        parts[-1],
+        anode_effects=np.concatenate([p.anode_effects for p in parts]),
+        transitions=np.concatenate([p.transitions for p in parts]),
+    )
+
+
+def _beats_of(hold_ns: NDArray[np.int64], frame: Frame) -> Iterator[Frame]:
+    """The frame's beats, each a frame."""
+    rows = as_batch(Rows(frame.offsets, frame.times, frame.values, frame.quality))
+    chunk = Chunk.of(rows, len(hold_ns))
+    assert chunk is not None
+    held = frame.held
+    for end in range(frame.start + frame.beat_ns, frame.end + 1, frame.beat_ns):
+        beat, held = summary(hold_ns, end - frame.beat_ns, end, held, chunk.cut(end))
+        yield beat
+
+
+def _assess(
+    plant: Plant, state: State, frame: Frame, with_alarms: bool
+) -> tuple[State, Assessment]:
+    at = layout(plant, frame.start)
     arrays = state.arrays
-    _roll(at, state, frame.start)
+    roll(at, state, frame.start)
+    noise_slots = _slots(arrays, frame, 0, BLOCK_NS, ("noise_means", "noise_variances"))
+    slope_slots = _slots(arrays, frame, 1, MEAN_NS, ("slope_means",))
 
-    beat = _integrate(at, frame)
-    arrays["cells"] += beat[:, None]
-    watched, events = _watch(at, state, frame)
-    gauges = _gauges(at, frame)
-    arrays["gauges"] += gauges[:, None]
-    boilers = Boilers.of(at, frame)
-    arrays["boilers"] += boilers.sums[:, None]
-
-    sums = Sums.of(at, state, frame.end, watched)
+    n, lines = at.entities["cell"], at.entities["line"]
+    cells = CellState(*(arrays[name] for name in CellState._fields))
+    readings = Readings(
+        at.hold_ns, frame.held.times, frame.held.values, frame.offsets, frame.times, frame.values
+    )
+    line_sums, line_ns = arrays["line_sums"], arrays["line_ns"]
     table = Table(at.entities)
-    with np.errstate(all="ignore"):  # NaN is a gap
-        effects = cell_figures(at, frame, beat, sums, table)
-        boiler_figures(at, boilers, sums, table)
-        line_figures(at, frame, boilers, sums, effects, table)
-    transitions = alarms.step(plant, state, frame, table.figures)
-    return state, Assessment(frame.end, table.figures, events, transitions)
-
-
-def _integrate(at: Layout, frame: Frame) -> Floats:
-    """float64[CELL_SUMS, cells]: what the beat adds."""
-    beat = np.empty((CELL_SUMS, len(at.voltage)))
-    integrate(
-        frame.start, frame.end, at.voltage, at.current, at.v_on, at.hold_ns,
-        frame.held.times, frame.held.values, frame.offsets, frame.times, frame.values, beat,
-    )  # fmt: skip
-    return beat
-
-
-def _watch(at: Layout, state: State, frame: Frame) -> tuple[Watched, NDArray[np.void]]:
-    """The anode-effect machines, one beat further."""
-    n = len(at.voltage)
-    target = take(frame.mean, at.target)
-    target = np.where(np.isnan(target), at.target_V, target)
-    watched = Watched(np.empty((4, n)), np.empty((2, n)), np.empty(n), np.empty(n))
-    out = np.empty(2 * n + len(frame.times), ANODE_EFFECT)
+    figures = table.figures
+    current = charges(frame.start, frame.beat_ns, frame.beats, at.line_current, readings)
+    now = np.empty(len(at.gauges))
+    events = np.empty(2 * (n * frame.beats + len(frame.times)), ANODE_EFFECT)
     written = np.zeros(1, np.int64)
-    watch(
-        frame.end, at.voltage, target, frame.offsets, frame.times, frame.values,
-        at.rules, state.arrays["windows"][0], state.arrays["machines"], state.arrays["above"],
-        watched.above_s, watched.overvoltage_V_s, watched.active, watched.elapsed_s, out, written,
+    step_cells(
+        frame.start, frame.beat_ns, frame.beats, at.first_cell, at.line_voltage, at.lines,
+        at.cells, at.rules, at.voltage, at.patience_ns, at.target_energy, readings, current,
+        arrays["windows"][0], noise_slots, slope_slots, cells, LineState(line_sums, line_ns),
+        np.empty((WORK, n)), np.empty((WORK_NS, n), np.int64),
+        BEAT_ROWS, figures["cell"], events, written,
     )  # fmt: skip
-    events = out[: written[0]]
-    return watched, events[events["runs"] > 0]
+    integrate_gauges(
+        frame.start, frame.beat_ns, frame.beats, at.gauges, readings, arrays["gauges"], now
+    )
+    elapsed_s = (frame.end - arrays["windows"][0]) / SECOND
+    cell_figures(
+        frame.end, elapsed_s, at.first_cell, at.lines, at.carbon, at.target_kWh_per_t, cells,
+        line_sums, line_ns, np.empty((5, n)), WINDOW_ROWS, SINGLE_ROWS, figures["cell"],
+    )  # fmt: skip
+    line_figures(
+        elapsed_s, at.first_cell, at.lines, at.carbon, np.zeros((lines + 1, AMOUNTS)),
+        line_sums, line_ns, arrays["gauges"], now, current.mean[:, -1].copy(), cells.above,
+        cells.counted, BEAT_ROWS, SINGLE_ROWS, figures["cell"], _boilers(at, state, frame, table),
+        LINE_ROWS, LINE_WINDOWS, figures["line"], SITE_ROWS, SITE_WINDOWS, figures["site"],
+    )  # fmt: skip
+    transitions = np.empty(0, TRANSITION)
+    if with_alarms:
+        transitions = rules.step(plant, state, frame, figures)
+    effects = events[: written[0]]
+    if len(effects):
+        effects = effects[effects["runs"] > 0]
+    return state, Assessment(frame.end, figures, effects.copy(), transitions)
 
 
-def _gauges(at: Layout, frame: Frame) -> Floats:
-    """float64[2, gauges]: reading x seconds over the known part of the beat, and that part."""
-    seconds = np.nan_to_num(take(frame.coverage, at.gauges)) * ((frame.end - frame.start) / SECOND)
-    return np.stack([np.nan_to_num(take(frame.mean, at.gauges)) * seconds, seconds])
+def _slots(
+    arrays: Mapping[str, NDArray[Any]], frame: Frame, k: int, length: int, rings: tuple[str, ...]
+) -> NDArray[np.int64]:
+    """int64[beats]: the slot of the k-th kind of block that ends with the beat, -1 where none
+    does. Blocks that no beat came for are marked unknown. length: of a block, ns."""
+    slots = arrays[rings[0]].shape[1]
+    awaited, begun = int(arrays["blocks"][k]), frame.start // length
+    if awaited != begun:
+        missing = [b % slots for b in range(max(awaited, begun - slots), begun)]
+        for name in rings:
+            arrays[name][:, missing] = np.nan
+        arrays["tracks"][4 * k : 4 * k + 4] = 0.0
+    arrays["blocks"][k] = frame.end // length
+    found = np.full(frame.beats, -1)
+    if begun != frame.end // length:
+        begins = np.arange(frame.start, frame.end, frame.beat_ns)
+        ends = (begins + frame.beat_ns) // length > begins // length
+        found[ends] = begins[ends] // length % slots
+    return found
 
 
-def _roll(at: Layout, state: State, start: int) -> None:
-    """Begin the windows that `start` is the first beat of: what they had summed goes."""
-    arrays = state.arrays
-    edges = arrays["windows"]
-    if (start < edges[1]).all():
-        return
-    fresh = windows(start, at.zone, at.shifts)
-    begun = fresh[0] != edges[0]
-    edges[:] = fresh
-    for name in ("cells", "gauges", "boilers"):
-        arrays[name][:, begun] = 0
-    arrays["above"][:, begun] = 0
-    if begun[3]:
-        for name in ("count", "positive", "algebraic", "loose_positive", "loose_algebraic"):
-            arrays["machines"][name] = 0
+def _boilers(at: Layout, state: State, frame: Frame, table: Table) -> Floats:
+    """Put the boilers' figures; what line_figures reads of them, float64[13, boilers]."""
+    if not at.boilers:
+        return np.empty((13, 0))
+    for beat in [frame] if frame.beats == 1 else _beats_of(at.hold_ns, frame):
+        boilers = Boilers.of(at, beat)
+        state.arrays["boilers"][:, 0] += boilers.sums
+    sums = Sums.of(at, state, frame.end)
+    with np.errstate(all="ignore"):  # NaN is a gap
+        boiler_figures(at, boilers, sums, table)
+    return np.vstack(
+        [
+            table.row("boiler", "fuel_co2"),
+            table.windows("boiler", "fuel_co2"),
+            sums.fuel_s,
+            table.windows("boiler", "coverage"),
+        ]
+    )
 
 
 def warm(plant: Plant) -> None:

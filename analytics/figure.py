@@ -7,14 +7,15 @@ from typing import Literal
 
 from analytics.assessment import Scope
 
-Window = Literal["beat", "minute", "hour", "shift", "day"]
+Window = Literal["beat", "minute", "hour", "shift", "day", "30d", "book"]
 WINDOWS: tuple[Window, ...] = ("minute", "hour", "shift", "day")
-"""Calendar windows in the site's time zone, from their start to the beat."""
+"""Calendar windows in the site's time zone, from their start to the beat. Beside them, once a local
+day at its end: "30d", of the last 30 local days; "book", as it stands at that time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A derived number. `name` ends in its window unless that is the beat."""
+    """A derived number. `name` ends in its window unless that is the beat or the book."""
 
     name: str
     scope: Scope

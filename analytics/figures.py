@@ -6,15 +6,22 @@ from collections.abc import Mapping
 from functools import cache
 
 from analytics.assessment import SCOPES, Scope
+from analytics.book_rows import BOOK
 from analytics.figure import Figure
 from analytics.figure_rows import rows
 
 
 @cache
-def figures() -> Mapping[Scope, tuple[Figure, ...]]:
-    """Rows by scope, in the order of the assessment's arrays."""
+def beat_figures() -> Mapping[Scope, tuple[Figure, ...]]:
+    """Rows of the beat layer by scope, in the order of the assessment's arrays."""
     table = rows()
     return {scope: tuple(f for f in table if f.scope == scope) for scope in SCOPES}
+
+
+@cache
+def figures() -> Mapping[Scope, tuple[Figure, ...]]:
+    """Every row by scope: those of the beat layer, then those of the book."""
+    return {scope: beat_figures()[scope] + BOOK.get(scope, ()) for scope in SCOPES}
 
 
 @cache

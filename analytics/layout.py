@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 
 from analytics.anode_effect import RULE, rule_row
 from analytics.assessment import SCOPES, Scope
-from analytics.formulas import anode_co2_per_t, fuel_co2_per_t, metal_per_charge
+from analytics.boiler_layout import BoilerLayout, boiler_layout
+from analytics.cell_state import CELL
+from analytics.formulas import fuel_co2_per_t, metal_per_charge
+from analytics.line_plant import LinePlant, line_plant
 from plant.batch import SECOND
-from plant.model import Boiler, Plant
+from plant.model import Boiler, CellPeriod, Plant
 
 Floats = NDArray[np.float64]
 Columns = NDArray[np.int32]
@@ -22,53 +26,63 @@ Columns = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Made once per plant. Columns are int32, -1 where there is no such tag."""
+    """The plant in one stretch of its cells' history. Columns are int32, -1 where there is no such
+    tag."""
 
     zone: ZoneInfo
     shifts: tuple[str, ...]
     entities: Mapping[Scope, int]  # how many of each scope
     hold_ns: NDArray[np.int64]
     # cells
-    voltage: Columns
-    target: Columns
-    current: Columns  # of the cell's line
-    target_V: Floats  # where no tag tells
-    target_kWh_per_t: Floats
-    v_on: Floats
-    rules: NDArray[np.void]
-    line_of_cell: Columns
-    yield_of_cell: Floats  # metal per charge with the line's current efficiency, kg/kAh
+    cells: NDArray[np.void]  # CELL
+    rules: NDArray[np.void]  # RULE
+    first_cell: NDArray[np.int64]  # [lines + 1], the cells of each line stand together
+    voltage: Columns  # [cells]
+    patience_ns: NDArray[np.int64]  # [cells], how old the last reading of the voltage may be
+    carbon: Floats  # [cells], 1: its anodes are of carbon, 0: inert
+    target_kWh_per_t: Floats  # [cells]
+    target_energy: Floats  # [cells], the same in kJ/(kA·s)
     # lines
-    cells_of_line: Floats  # how many
-    line_yield: Floats
-    extrapolated_V: Floats
+    lines: LinePlant
+    line_current: Columns
+    line_voltage: Columns
     nominal_kA: Floats
-    anode_co2: Floats  # t/t
-    slope: Floats
-    weight_fraction: Floats
-    gwp_cf4: float
-    gwp_c2f6: float
-    grid: float  # t/MWh
-    # what is integrated as a gauge: lines' current, rectifiers', meters' power, fuel, steam
+    # what is integrated as a gauge: powers of rectifiers and meters, contracted power, fuel
     gauges: Columns
-    line_gauges: slice
     rectifier_gauges: slice
-    meter_gauges: slice
     fuel_gauges: slice
-    steam_gauges: slice
-    rectifiers_on: Floats  # 0/1 [lines, rectifiers]
-    meters_on: Floats  # 0/1 [lines, meters]
     # boilers
     boilers: tuple[Boiler, ...]
-    steam_state: Columns  # [3, boilers]: pressure, temperature, feedwater temperature
+    boiler: BoilerLayout
     fuel_GJ_per_t: Floats
     fuel_co2: Floats  # t/t
     coal_GJ_per_t: float
 
 
-def layout(plant: Plant) -> Layout:
-    """The plant's layout, made once."""
-    return once(plant, Layout, _build)
+def layout(plant: Plant, time: int | None = None) -> Layout:
+    """The plant's layout as it holds at `time` [ns], by its cells' history; as it is now without
+    one. Made once for each stretch between two changes."""
+    changes = once(plant, Changes, _changes)
+    k = len(changes.times) if time is None else bisect_right(changes.times, time)
+    if changes.layouts[k] is None:
+        changes.layouts[k] = _build(plant, changes.times[k - 1] if k else None)
+    made = changes.layouts[k]
+    assert made is not None
+    return made
+
+
+@dataclass(slots=True)
+class Changes:
+    """When some cell's anodes change their kind, ascending, and the layouts before, between and
+    after, as far as they were asked for."""
+
+    times: list[int]
+    layouts: list[Layout | None]
+
+
+def _changes(plant: Plant) -> Changes:
+    times = sorted({p.since for cell in plant.cells for p in cell.history[1:]})
+    return Changes(times, [None] * (len(times) + 1))
 
 
 T = TypeVar("T")
@@ -83,13 +97,35 @@ def once(plant: Plant, kind: type[T], build: Callable[[Plant], T]) -> T:
     return made
 
 
-def _share(rows: tuple[str, ...], lines: tuple[str, ...]) -> Floats:
-    return np.array([[row == line for row in rows] for line in lines], np.float64).reshape(
-        len(lines), len(rows)
-    )
+def _carbon(plant: Plant, since: int | None) -> Floats:
+    """float64[cells]: 1 where the anodes are of carbon in the stretch from `since` on."""
+
+    def anode(history: tuple[CellPeriod, ...]) -> str:
+        now = [p for p in history if since is not None and p.since <= since] or history[:1]
+        return now[-1].anode if now else "carbon"
+
+    return np.array([anode(cell.history) == "carbon" for cell in plant.cells], np.float64)
 
 
-def _build(plant: Plant) -> Layout:
+def _cells(plant: Plant, rules: NDArray[np.void]) -> NDArray[np.void]:
+    cells = np.zeros(len(plant.cells), CELL)
+    for field, signal in (
+        ("voltage", "voltage"),
+        ("target", "target_voltage"),
+        ("mode", "feed_mode"),
+        ("fed", "alumina_fed"),
+        ("beam", "beam_position"),
+        ("tapped", "metal_tapped"),
+    ):
+        cells[field] = plant.columns("cell", signal)
+    cells["target_V"] = [cell.target_voltage_V for cell in plant.cells]
+    rule = [line.anode_effect for line in plant.lines]
+    cells["low_ns"] = [round(rule[k].low_voltage_s * SECOND) for k in plant.line_of_cell]
+    cells["noisy"] = rules["interval"] <= SECOND
+    return cells
+
+
+def _build(plant: Plant, since: int | None) -> Layout:
     def factor(name: str) -> float:
         return plant.factors[name].value
 
@@ -98,27 +134,36 @@ def _build(plant: Plant) -> Layout:
         own = f"{general}.{boiler.equipment}"
         return factor(own if own in plant.factors else general)
 
-    lines, cells, boilers = plant.lines, plant.cells, plant.boilers
-    line_ids = tuple(line.id for line in lines)
+    def meters(kind: str) -> Columns:
+        return power[[meter.kind == kind for meter in plant.meters]]
+
+    lines, boilers = plant.lines, plant.boilers
     of = plant.line_of_cell
+    if (np.diff(of) < 0).any():
+        raise ValueError("the cells of a line must stand together, in the order of the lines")
     voltage = plant.columns("cell", "voltage")
     interval = np.where(voltage < 0, SECOND, np.append(plant.interval_ns, 0)[voltage])
     rules = np.array(
-        [rule_row(lines[of[c]].anode_effect, int(interval[c])) for c in range(len(cells))], RULE
+        [rule_row(lines[k].anode_effect, int(i)) for k, i in zip(of, interval, strict=True)], RULE
     )
     pure = metal_per_charge(plant.factors)
-    line_yield = np.array([pure * line.current_efficiency for line in lines])
-    pfc = [f"pfc.{line.pfc_factors}.{line.technology}" for line in lines]
-    counts = np.bincount(of, minlength=len(lines))
-    columns = [
-        plant.columns("line", "current"),
-        plant.columns("rectifier", "ac_power"),
-        plant.columns("meter", "power"),
-        plant.columns("boiler", "fuel_flow"),
-        plant.columns("boiler", "steam_flow"),
-    ]
-    ends = np.cumsum([len(c) for c in columns])
-    slices = [slice(int(e) - len(c), int(e)) for c, e in zip(columns, ends, strict=True)]
+    metal = np.array([pure * line.current_efficiency for line in lines])
+    carbon = _carbon(plant, since)
+    target = np.array([c.target_dc_kWh_per_t for c in plant.cells], np.float64)
+    power = plant.columns("meter", "power")
+    gauges = {
+        "rectifier": plant.columns("rectifier", "ac_power"),
+        "rectifier_dc": plant.columns("rectifier", "dc_power"),
+        "auxiliary": meters("auxiliary"),
+        "dc_source": meters("dc_source"),
+        "contracted": plant.columns("site", "contracted_power"),
+        "fuel": plant.columns("boiler", "fuel_flow"),
+    }
+    ends = np.cumsum([len(columns) for columns in gauges.values()]).tolist()
+    parts = {
+        name: slice(end - len(columns), end)
+        for (name, columns), end in zip(gauges.items(), ends, strict=True)
+    }
     ncv = [
         b.fuel_GJ_per_t if b.fuel_GJ_per_t is not None else factor(f"fuel.{b.fuel}.ncv")
         for b in boilers
@@ -129,47 +174,23 @@ def _build(plant: Plant) -> Layout:
         shifts=site.shifts,
         entities={scope: len(plant.entities(scope)) for scope in SCOPES},
         hold_ns=plant.hold_ns,
-        voltage=voltage,
-        target=plant.columns("cell", "target_voltage"),
-        current=columns[0][of],
-        target_V=np.array([c.target_voltage_V for c in cells], np.float64),
-        target_kWh_per_t=np.array([c.target_dc_kWh_per_t for c in cells], np.float64),
-        v_on=rules["v_on"].copy(),
+        cells=_cells(plant, rules),
         rules=rules,
-        line_of_cell=of,
-        yield_of_cell=line_yield[of],
-        cells_of_line=counts.astype(np.float64),
-        line_yield=line_yield,
-        extrapolated_V=np.array([line.extrapolated_voltage_V for line in lines]),
+        first_cell=np.append(0, np.cumsum(np.bincount(of, minlength=len(lines)))),
+        voltage=voltage,
+        patience_ns=rules["interval"] + rules["hold"],
+        carbon=carbon,
+        target_kWh_per_t=target,
+        target_energy=target * metal[of] / 1000,
+        lines=line_plant(plant, carbon, metal),
+        line_current=plant.columns("line", "current"),
+        line_voltage=plant.columns("line", "line_voltage"),
         nominal_kA=np.array([line.nominal_current_kA for line in lines]),
-        anode_co2=np.array(
-            [
-                anode_co2_per_t(
-                    line.net_carbon_t_per_t, line.anode_sulphur_percent, line.anode_ash_percent
-                )
-                for line in lines
-            ]
-        ),
-        slope=np.array([factor(f"{name}.slope") for name in pfc]),
-        weight_fraction=np.array([factor(f"{name}.weight_fraction") for name in pfc]),
-        gwp_cf4=factor(f"gwp.{site.gwp}.CF4"),
-        gwp_c2f6=factor(f"gwp.{site.gwp}.C2F6"),
-        grid=factor(f"grid.{site.grid_region}.average.{site.grid_year}"),
-        gauges=np.concatenate(columns),
-        line_gauges=slices[0],
-        rectifier_gauges=slices[1],
-        meter_gauges=slices[2],
-        fuel_gauges=slices[3],
-        steam_gauges=slices[4],
-        rectifiers_on=_share(tuple(r.line for r in plant.rectifiers), line_ids),
-        meters_on=_share(tuple(m.line for m in plant.meters), line_ids),
+        gauges=np.concatenate(list(gauges.values())),
+        rectifier_gauges=parts["rectifier"],
+        fuel_gauges=parts["fuel"],
         boilers=boilers,
-        steam_state=np.stack(
-            [
-                plant.columns("boiler", name)
-                for name in ("steam_pressure", "steam_temperature", "feedwater_temperature")
-            ]
-        ),
+        boiler=boiler_layout(plant),
         fuel_GJ_per_t=np.array(ncv, np.float64),
         fuel_co2=np.array(
             [

@@ -1,225 +1,279 @@
 """The figures of lines and of the site.
 
-Totals add what is known and their coverage says how much that is. A ratio to metal is a ratio of
-mean rates, each over the time in which it is known, so that a gap in one input does not bend it;
-it is NaN while one of its inputs has never been known in the window.
+What they amount to in the windows is in analytics.line_amounts; here are the figures of the beat
+and those that only the day has.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from analytics.assessment import Scope
-from analytics.boiler_figures import Boilers
-from analytics.cell_figures import DAY, Effects
-from analytics.cells import CHARGE, ENERGY, KNOWN, VOLTAGE_KNOWN
-from analytics.formulas import DAY_S, HOURS
-from analytics.frame import Frame
-from analytics.layout import Layout
-from analytics.sums import Sums
-from analytics.table import Floats, Table, by_line, known, ratio, take, total
+from analytics.cell_figures import CF4_OVERVOLTAGE, DAY, EXCESS_HOUR
+from analytics.cell_state import (
+    ALGEBRAIC,
+    COUNT,
+    EFFECT,
+    L_CURRENT_KNOWN,
+    L_VOLTAGE_KNOWN,
+    NORMALISED,
+    POSITIVE,
+    POWER,
+    VOLTAGE,
+)
+from analytics.figures import index
+from analytics.formulas import DAY_S
+from analytics.kernel import bare_kernel, part
+from analytics.line_amounts import (
+    DIRECT,
+    SITE_WINDOW_NAMES,
+    W_AC_SPECIFIC,
+    W_METAL,
+    W_PFC,
+    W_TOTAL_SPECIFIC,
+    WINDOW_NAMES,
+    all_ns,
+    carbon_ns,
+    line_amounts,
+    plus,
+    put_window,
+    ratio,
+    site_window,
+    so_far,
+)
+
+Floats = NDArray[np.float64]
+
+LINE_NAMES = (
+    "current", "voltage", "dc_power", "ac_power", "auxiliary_power", "metal_rate",
+    "carbon_intensity", "cells_in_anode_effect", "voltage_spread", "aef_day", "aed_day", "aem_day",
+    "overvoltage_positive_day", "overvoltage_algebraic_day", "cf4_day", "c2f6_day",
+    "pfc_overvoltage_co2e_day", "pfc_gap_percent_day", "cells_above_target_hour",
+    "gb_level_liquid_ac_day", "gb_level_liquid_total_ac_day",
+)  # fmt: skip
+(
+    CURRENT, SUM_VOLTAGE, DC_POWER, AC_POWER, AUX_POWER, METAL_RATE, INTENSITY, IN_EFFECT, SPREAD,
+    AEF, AED, AEM, OVER_POSITIVE, OVER_ALGEBRAIC, CF4, C2F6, PFC_OVERVOLTAGE, PFC_GAP,
+    ABOVE_TARGET, LEVEL_AC, LEVEL_TOTAL,
+) = range(21)  # fmt: skip
+SITE_NAMES = ("dc_power", "ac_power", "auxiliary_power", "metal_rate", "carbon_intensity")
+
+LINE_ROWS = np.array([index("line", name) for name in LINE_NAMES], np.int64)
+LINE_WINDOWS = np.array([index("line", f"{name}_minute") for name in WINDOW_NAMES], np.int64)
+SITE_ROWS = np.array([index("site", name) for name in SITE_NAMES], np.int64)
+SITE_WINDOWS = np.array([index("site", f"{name}_minute") for name in SITE_WINDOW_NAMES], np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Amounts of each window, [4, n] with n lines or 1 for the site, and the mean rates [per s]."""
-
-    dc_MJ: Floats
-    dc_metal_t: Floats  # made while both voltage and current are known
-    ac_MJ: Floats
-    auxiliary_MJ: Floats
-    metal_t: Floats
-    anode_co2_t: Floats
-    pfc_co2e_t: Floats
-    fuel_co2_t: Floats
-    metal_rate: Floats
-    ac_rate: Floats
-    auxiliary_rate: Floats
-    scope1_rate: Floats
-
-
+@bare_kernel
 def line_figures(
-    at: Layout, frame: Frame, boilers: Boilers, sums: Sums, effects: Effects, table: Table
+    elapsed_s: Floats,
+    first_cell: NDArray[np.int64],
+    at: Any,
+    carbon: Floats,
+    amounts: Floats,
+    sums: Floats,
+    ns: NDArray[np.int64],
+    gauges: Floats,
+    gauge_now: Floats,
+    currents: Floats,
+    above: NDArray[np.int64],
+    counted: Floats,
+    cell_beat: NDArray[np.int64],
+    cell_rows: NDArray[np.int64],
+    cell: Floats,
+    fuel: Floats,
+    line_rows: NDArray[np.int64],
+    line_windows: NDArray[np.int64],
+    line: Floats,
+    site_rows: NDArray[np.int64],
+    site_windows: NDArray[np.int64],
+    site: Floats,
 ) -> None:
-    """Put every figure of scopes line and site."""
-    _beat(at, frame, boilers, table)
-    lines = _lines(at, sums, effects, table)
-    _put_totals("line", at, lines, table)
-    site = _site(at, sums, lines)
-    _put_totals("site", at, site, table)
-    _coverage(at, sums, table)
+    """Write every figure of scopes line and site.
 
-
-def _beat(at: Layout, frame: Frame, boilers: Boilers, table: Table) -> None:
-    n = len(at.line_yield)
-    current = take(frame.mean, at.gauges[at.line_gauges])
-    rectifiers = take(frame.mean, at.gauges[at.rectifier_gauges])
-    meters = take(frame.mean, at.gauges[at.meter_gauges])
-    voltage, power, effects = by_line(
-        np.stack([table.row("cell", f) for f in ("voltage", "power", "anode_effect")]),
-        at.line_of_cell,
-        n,
-    )
-    metal = at.cells_of_line * at.line_yield * current / 1000
-    ac = _all_of(at.rectifiers_on, rectifiers, np.nan)
-    auxiliary = _all_of(at.meters_on, meters, 0.0)
-    table.put("line", "current", current)
-    table.put("line", "voltage", voltage)
-    table.put("line", "dc_power", power / 1000)
-    table.put("line", "ac_power", ac)
-    table.put("line", "auxiliary_power", auxiliary)
-    table.put("line", "metal_rate", metal)
-    table.put("line", "cells_in_anode_effect", effects)
-    table.put("site", "dc_power", total(power[None] / 1000)[0])
-    table.put("site", "ac_power", ac.sum(keepdims=True))
-    table.put("site", "auxiliary_power", meters.sum(keepdims=True))
-    table.put("site", "metal_rate", metal.sum(keepdims=True))
-
-
-def _all_of(share: Floats, values: Floats, of_none: float) -> Floats:
-    """Sums of each line's own: unknown when one of them is; `of_none` for a line without any.
-
-    share: 0/1 [lines, n]; values: [..., n] -> [..., lines].
+    at: LinePlant. amounts: zeros [lines + 1, AMOUNTS], to work in. sums, ns: of LineState; gauges:
+    float64[2, 4, gauges], as analytics.gauges leaves them; gauge_now, currents: means of the last
+    beat. above, counted: of CellState. cell: the cells' figures. fuel: float64[13, boilers]: CO2 of
+    the beat [t/h]; of each window its CO2 [t], the seconds in which the fuel is known, and the
+    coverage.
     """
-    return np.where(share.any(axis=1), _sum_of(share, values), of_none)
+    n = len(at.cells)
+    for w in range(4):
+        for k in range(n):
+            line_amounts(w, k, first_cell, at, carbon, sums, ns, gauges, above,
+                          elapsed_s[w], amounts[k])  # fmt: skip
+            put_window(w, k, amounts[k], at, line_windows, line)
+        site_window(w, at, amounts, gauges, elapsed_s[w], fuel, site_windows, site)
+    for k in range(n):
+        cells = slice(first_cell[k], first_cell[k + 1])
+        amounts[k, DIRECT] = _line_beat(
+            k, cells, at, carbon, gauge_now, currents[k], cell_beat, cell, line_rows, line
+        )
+        _line_day(k, cells, at, carbon, sums, ns, above, counted, cell_rows, cell,
+                  line_rows, line_windows, line)  # fmt: skip
+    _site_beat(at, gauge_now, amounts, line_rows, line, fuel, site_rows, site)
 
 
-def _sum_of(share: Floats, values: Floats) -> Floats:
-    own: Floats = np.where(share > 0, values[..., None, :], 0.0).sum(axis=-1)
-    return own
+@part
+def _now(line: int, own: Any, means: Any, begin: int, of_none: float) -> float:
+    """Sum of the line's gauges, NaN when one is unknown."""
+    total = 0.0
+    count = 0
+    for i in range(len(own)):
+        if own[i] == line:
+            total += means[begin + i]
+            count += 1
+    return total if count else of_none
 
 
-def _known_of(share: Floats, amounts: Floats, seconds: Floats, of_none: float) -> Floats:
-    """Sums of what is known of each line's own, [4, n] -> [4, lines]."""
-    own = known(_sum_of(share, amounts), _sum_of(share, seconds))
-    return np.where(share.any(axis=1), own, of_none)
+@part
+def _line_beat(
+    k: int,
+    cells: Any,
+    at: Any,
+    carbon: Any,
+    means: Any,
+    current: float,
+    cell_rows: Any,
+    cell: Any,
+    rows: Any,
+    figures: Any,
+) -> float:
+    """-> direct emissions of the beat [t CO2e/h]"""
+    volts = power = effects = np.nan
+    burning = normal = squares = 0.0
+    count = 0
+    for c in range(cells.start, cells.stop):
+        volts = plus(volts, cell[cell_rows[VOLTAGE], c])
+        power = plus(power, cell[cell_rows[POWER], c])
+        effect = cell[cell_rows[EFFECT], c]
+        effects = plus(effects, effect)
+        if effect > 0:
+            burning += carbon[c]
+        value = cell[cell_rows[NORMALISED], c]
+        if value == value:
+            count += 1
+            normal += value
+    mean = normal / count
+    for c in range(cells.start, cells.stop):
+        value = cell[cell_rows[NORMALISED], c]
+        if value == value:
+            squares += (value - mean) * (value - mean)
+    rectifiers = len(at.rectifier_line)
+    ac = _now(k, at.rectifier_line, means, 0, np.nan)
+    auxiliary = _now(k, at.auxiliary_line, means, 2 * rectifiers, 0.0)
+    metal = at.cells[k] * at.metal[k] * current / 1000
+    figures[rows[CURRENT], k] = current
+    figures[rows[SUM_VOLTAGE], k] = volts
+    figures[rows[DC_POWER], k] = power / 1000
+    figures[rows[AC_POWER], k] = ac
+    figures[rows[AUX_POWER], k] = auxiliary
+    figures[rows[METAL_RATE], k] = metal
+    figures[rows[IN_EFFECT], k] = effects
+    figures[rows[SPREAD], k] = 1000 * np.sqrt(squares / (count - 1)) if count > 1 else np.nan
+    # a cell in anode effect emits slope · p [t/d] kg of CF4 a minute
+    per_cf4 = (at.gwp_cf4 + at.weight_fraction[k] * at.gwp_c2f6) / 1000
+    pfc = 60 * burning * at.slope[k] * (metal / at.cells[k] * 24) * per_cf4
+    if effects != effects:
+        pfc = np.nan
+    anodes = at.anode_co2[k] * at.carbon_cells[k] / at.cells[k] * metal
+    figures[rows[INTENSITY], k] = ratio(at.grid * (ac + auxiliary) + anodes + pfc, metal)
+    direct: float = anodes + pfc
+    return direct
 
 
-def _lines(at: Layout, sums: Sums, effects: Effects, table: Table) -> Totals:
-    n = len(at.line_yield)
-    of = at.line_of_cell
-    cells = sums.cells
-    cf4 = by_line(effects.cf4_kg, of, n)
-    per_cf4 = (at.gwp_cf4 + at.weight_fraction * at.gwp_c2f6) / 1000
-    line_minutes = by_line(effects.minutes, of, n)
-    line_days = by_line(cells[VOLTAGE_KNOWN], of, n) / DAY_S
-    aem = ratio(line_minutes, line_days)
-    metal_t = at.cells_of_line * at.line_yield * known(sums.current, sums.current_s) / HOURS / 1000
-    metal_rate = ratio(metal_t, sums.current_s)
-    _put_anode_effects(at, sums, line_minutes[DAY], line_days[DAY], aem[DAY], cf4[DAY], table)
-    return Totals(
-        dc_MJ=by_line(known(cells[ENERGY], cells[KNOWN]), of, n) / 1000,
-        dc_metal_t=by_line(cells[CHARGE], of, n) * at.line_yield / HOURS / 1000,
-        ac_MJ=_known_of(at.rectifiers_on, sums.rectifier, sums.rectifier_s, np.nan),
-        auxiliary_MJ=_known_of(at.meters_on, sums.meter, sums.meter_s, 0.0),
-        metal_t=metal_t,
-        anode_co2_t=at.anode_co2 * metal_t,
-        pfc_co2e_t=cf4 * per_cf4,
-        fuel_co2_t=np.zeros((4, n)),
-        metal_rate=metal_rate,
-        ac_rate=_all_of(at.rectifiers_on, ratio(sums.rectifier, sums.rectifier_s), np.nan),
-        auxiliary_rate=_all_of(at.meters_on, ratio(sums.meter, sums.meter_s), 0.0),
-        scope1_rate=(at.anode_co2 + at.slope * aem * per_cf4) * metal_rate,
-    )
-
-
-def _put_anode_effects(
-    at: Layout,
-    sums: Sums,
-    minutes: Floats,
-    days: Floats,
-    aem: Floats,
-    cf4: Floats,
-    table: Table,
+@part
+def _line_day(
+    k: int,
+    cells: Any,
+    at: Any,
+    carbon: Any,
+    sums: Any,
+    ns: Any,
+    above: Any,
+    counted: Any,
+    cell_rows: Any,
+    cell: Any,
+    rows: Any,
+    windows: Any,
+    figures: Any,
 ) -> None:
-    seconds = sums.cells[VOLTAGE_KNOWN, DAY]
-    positive, algebraic = sums.watched.overvoltage_V_s
-    counts = np.stack([sums.begun_today, positive, algebraic])
-    count, positive, algebraic = by_line(
-        known(counts, seconds), at.line_of_cell, len(at.line_yield)
+    count = positive = algebraic = 0.0
+    overvoltage = above_target = np.nan
+    for c in range(cells.start, cells.stop):
+        count += counted[COUNT, c]
+        positive += counted[POSITIVE, c]
+        algebraic += counted[ALGEBRAIC, c]
+        overvoltage = plus(overvoltage, cell[cell_rows[CF4_OVERVOLTAGE], c])
+        excess = cell[cell_rows[EXCESS_HOUR], c]
+        above_target = plus(above_target, 1.0 if excess > 0 else 0.0 * excess)
+    minutes = all_ns(above[DAY, cells]) / 60e9
+    carbon_minutes = carbon_ns(above[DAY, cells], carbon[cells]) / 60e9
+    listened_s = so_far(ns, L_VOLTAGE_KNOWN, DAY, k) / 1e9
+    days = listened_s / DAY_S
+    if days == 0:
+        count = positive = algebraic = np.nan
+    made = figures[windows[W_METAL] + DAY, k]
+    heard_s = so_far(ns, L_CURRENT_KNOWN, DAY, k) / 1e9
+    t_per_day = made / at.cells[k] / heard_s * DAY_S
+    cf4 = at.slope[k] * t_per_day * carbon_minutes
+    figures[rows[AEF], k] = ratio(count, days)
+    figures[rows[AED], k] = ratio(minutes, count)
+    figures[rows[AEM], k] = ratio(minutes, days)
+    figures[rows[OVER_POSITIVE], k] = 1000 * ratio(positive, listened_s)
+    figures[rows[OVER_ALGEBRAIC], k] = 1000 * ratio(algebraic, listened_s)
+    figures[rows[CF4], k] = cf4
+    figures[rows[C2F6], k] = cf4 * at.weight_fraction[k]
+    fraction = at.overvoltage_weight_fraction[k]
+    co2e = overvoltage * (at.gwp_cf4 + fraction * at.gwp_c2f6) / 1000
+    slope_co2e = figures[windows[W_PFC] + DAY, k]
+    figures[rows[PFC_OVERVOLTAGE], k] = co2e
+    figures[rows[PFC_GAP], k] = 100 * ratio(co2e - slope_co2e, slope_co2e)
+    figures[rows[ABOVE_TARGET], k] = above_target
+    figures[rows[LEVEL_AC], k] = _level(figures[windows[W_AC_SPECIFIC] + DAY, k], at.limits[0])
+    figures[rows[LEVEL_TOTAL], k] = _level(
+        figures[windows[W_TOTAL_SPECIFIC] + DAY, k], at.limits[1]
     )
-    table.put("line", "aef_day", ratio(count, days))
-    table.put("line", "aed_day", ratio(minutes, count))
-    table.put("line", "aem_day", aem)
-    table.put("line", "overvoltage_positive_day", 1000 * ratio(positive, days * DAY_S))
-    table.put("line", "overvoltage_algebraic_day", 1000 * ratio(algebraic, days * DAY_S))
-    table.put("line", "cf4_day", cf4)
-    table.put("line", "c2f6_day", cf4 * at.weight_fraction)
 
 
-def _site(at: Layout, sums: Sums, lines: Totals) -> Totals:
-    def summed(rates: Floats) -> Floats:
-        site: Floats = rates.sum(axis=1, keepdims=True)
-        return site
-
-    return Totals(
-        dc_MJ=total(lines.dc_MJ),
-        dc_metal_t=total(lines.dc_metal_t),
-        ac_MJ=total(lines.ac_MJ),
-        auxiliary_MJ=_site_auxiliaries(sums),
-        metal_t=total(lines.metal_t),
-        anode_co2_t=total(lines.anode_co2_t),
-        pfc_co2e_t=total(lines.pfc_co2e_t),
-        fuel_co2_t=_fuel_co2(at, sums),
-        metal_rate=summed(lines.metal_rate),
-        ac_rate=summed(lines.ac_rate),
-        auxiliary_rate=summed(ratio(sums.meter, sums.meter_s)),
-        scope1_rate=summed(lines.scope1_rate)
-        + summed(ratio(sums.fuel, sums.fuel_s) / HOURS * at.fuel_co2),
-    )
+@part
+def _level(value: float, limits: Any) -> float:
+    """The best level whose limit is not below the value, 0 when it meets none."""
+    if value != value:
+        return np.nan
+    for level in range(len(limits)):
+        if value <= limits[level]:
+            return level + 1.0
+    return 0.0
 
 
-def _site_auxiliaries(sums: Sums) -> Floats:
-    return total(known(sums.meter, sums.meter_s)) if sums.meter.shape[1] else np.zeros((4, 1))
-
-
-def _fuel_co2(at: Layout, sums: Sums) -> Floats:
-    if not at.boilers:
-        return np.zeros((4, 1))
-    return total(known(sums.fuel, sums.fuel_s) / HOURS * at.fuel_co2)
-
-
-def _put_totals(scope: Scope, at: Layout, t: Totals, table: Table) -> None:
-    def put(name: str, values: Floats) -> None:
-        table.put_windows(scope, name, values)
-
-    scope1 = t.anode_co2_t + t.pfc_co2e_t + t.fuel_co2_t
-    scope2_rate = at.grid * (t.ac_rate + t.auxiliary_rate) / HOURS
-    put("dc_energy", t.dc_MJ / HOURS)
-    put("ac_energy", t.ac_MJ / HOURS)
-    put("auxiliary_energy", t.auxiliary_MJ / HOURS)
-    put("metal", t.metal_t)
-    put("dc_specific_energy", 1000 * ratio(t.dc_MJ / HOURS, t.dc_metal_t))
-    put("ac_specific_energy", 1000 * ratio(t.ac_rate / HOURS, t.metal_rate))
-    total_rate = t.ac_rate + t.auxiliary_rate
-    put("total_specific_energy", 1000 * ratio(total_rate / HOURS, t.metal_rate))
-    put("anode_co2", t.anode_co2_t)
-    put("pfc_co2e", t.pfc_co2e_t)
-    put("scope1_co2e", scope1)
-    put("scope2_co2e", at.grid * (t.ac_MJ + t.auxiliary_MJ) / HOURS)
-    put("scope1_intensity", ratio(t.scope1_rate, t.metal_rate))
-    put("scope2_intensity", ratio(scope2_rate, t.metal_rate))
-    put("carbon_intensity", ratio(t.scope1_rate + scope2_rate, t.metal_rate))
-    if scope == "site":
-        put("fuel_co2", t.fuel_co2_t)
-
-
-def _coverage(at: Layout, sums: Sums, table: Table) -> None:
-    """The least known of the inputs: cells (their mean), rectifiers, meters, boilers."""
-    n = len(at.line_yield)
-    cells = by_line(sums.cells[KNOWN], at.line_of_cell, n) / at.cells_of_line
-    parts = [cells / sums.elapsed_s]
-    for share, seconds in (
-        (at.rectifiers_on, sums.rectifier_s),
-        (at.meters_on, sums.meter_s),
-    ):
-        own = np.where(share > 0, (seconds / sums.elapsed_s)[:, None, :], 1.0)
-        parts.append(own.min(axis=-1, initial=1.0))
-    lines = np.min(parts, axis=0)
-    everything = np.hstack(
-        [lines, sums.meter_s / sums.elapsed_s, sums.boilers[-1] / sums.elapsed_s]
-    )
-    table.put_windows("line", "coverage", lines)
-    table.put_windows("site", "coverage", everything.min(axis=1, keepdims=True))
+@part
+def _site_beat(
+    at: Any,
+    means: Any,
+    amounts: Any,
+    line_rows: Any,
+    lines: Any,
+    fuel: Any,
+    rows: Any,
+    figures: Any,
+) -> None:
+    dc = np.nan
+    ac = auxiliary = metal = emitted = 0.0
+    for k in range(lines.shape[1]):
+        dc = plus(dc, lines[line_rows[DC_POWER], k])
+        ac += lines[line_rows[AC_POWER], k]
+        metal += lines[line_rows[METAL_RATE], k]
+        emitted += amounts[k, DIRECT]
+    begin = 2 * len(at.rectifier_line)
+    for i in range(len(at.auxiliary_line)):
+        auxiliary += means[begin + i]
+    for i in range(fuel.shape[1]):
+        emitted += fuel[0, i]
+    figures[rows[0], 0] = dc
+    figures[rows[1], 0] = ac
+    figures[rows[2], 0] = auxiliary
+    figures[rows[3], 0] = metal
+    figures[rows[4], 0] = ratio(emitted + at.grid * (ac + auxiliary), metal)

@@ -1,45 +1,61 @@
-"""The table of figures as Markdown: what docs/figures.md holds below its marker."""
+"""The docs of the figures: the index below the marker of docs/figures.md, and a page for each in
+docs/figures. `python -m analytics.page` writes them."""
 
 from __future__ import annotations
 
-from analytics.assessment import SCOPES
-from analytics.figure import WINDOWS, Figure
-from analytics.figures import figures
+from collections.abc import Mapping
+from pathlib import Path
 
+from analytics.assessment import SCOPES
+from analytics.examples import table
+from analytics.figure_page import address, base, figure_page, grid, labels
+
+DOCS = Path(__file__).parents[1] / "docs"
 MARKER = "<!-- made from the table of figures: python -m analytics.page -->"
 TITLES = {"cell": "Cell", "line": "Line", "boiler": "Boiler", "site": "Site"}
 
 
 def figures_page() -> str:
-    """A section for each scope; the windows of a figure share a row, `{w}` stands for them."""
-    parts = []
-    for scope in SCOPES:
-        rows = [
-            "| figure | unit | 名称 | formula | method | source | factors |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        for f in figures()[scope]:
-            if f.window in WINDOWS[1:] and _has_minute(f):
-                continue
-            rows.append(_row(f))
-        parts.append(f"## {TITLES[scope]}\n\n" + "\n".join(rows) + "\n")
-    return "\n".join(parts)
+    """The index: a section for each scope, a row for each figure with all its windows."""
+    return "\n".join(f"## {TITLES[scope]}\n\n{_index(scope)}\n" for scope in SCOPES)
 
 
-def _has_minute(f: Figure) -> bool:
-    name = f.name.removesuffix(f.window) + "minute"
-    return any(other.name == name for other in figures()[f.scope])
+def _index(scope: str) -> str:
+    return grid(
+        ("figure", "unit", "windows", "what", "名称", "formula"),
+        [
+            (
+                f"[`{variant}`](figures/{address(scope, variant)})",
+                rows[0].unit,
+                ", ".join(row.window for row in rows),
+                *labels(rows[0]),
+                rows[0].formula,
+            )
+            for variant, rows in table()[scope].items()  # type: ignore[index]
+        ],
+    )
 
 
-def _row(f: Figure) -> str:
-    name, label, label_zh = f.name, f.label, f.label_zh
-    if f.window == "minute":
-        name = name.removesuffix("minute") + "{w}"
-        label, label_zh = label.removesuffix(", this minute"), label_zh.removeprefix("本分钟")
-    used = ", ".join(f"`{prefix}`" for prefix in f.factors)
-    cells = (f"`{name}` {label}", f.unit, label_zh, f.formula, f.method, f.source, used)
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+def pages() -> Mapping[str, str]:
+    """File in docs/figures -> text, of every figure."""
+    names = dict.fromkeys((scope, base(v)) for scope in SCOPES for v in table()[scope])
+    return {address(scope, name): figure_page(scope, name) for scope, name in names}
+
+
+def write() -> None:
+    """Bring docs/figures.md and docs/figures in step with the table."""
+    index = DOCS / "figures.md"
+    above = index.read_text("utf-8").partition(MARKER)[0]
+    index.write_text(f"{above}{MARKER}\n\n{figures_page()}", "utf-8")
+    folder = DOCS / "figures"
+    folder.mkdir(exist_ok=True)
+    made = pages()
+    for old in folder.glob("*.md"):
+        if old.name not in made:
+            old.unlink()
+    for name, text in made.items():
+        (folder / name).write_text(text, "utf-8")
 
 
 if __name__ == "__main__":
-    print(figures_page(), end="")
+    write()

@@ -10,6 +10,7 @@ FARADAY = ("constant.faraday", "constant.molar_mass_Al")
 PFC = ("pfc.", "gwp.")
 FUEL = ("fuel.",)
 GRID = ("grid.",)
+FLOOR = ("energy.electrolysis_floor",)
 LINE_CE = "line.current_efficiency"
 
 ENERGY_BASICS = "Faraday's law; E = Σ V·I·Δt"
@@ -25,7 +26,10 @@ LIMITS_SOURCE = "GB 21346-2022"
 BOILER_SOURCE = "GB/T 10180 direct method; enthalpies by IAPWS-IF97"
 FUEL_SOURCE = "MEE enterprise GHG reporting guide: FC·NCV·CC·OF·44/12"
 SHARE = "known time over the time since the window began"
+COUNTED = "a fall of the counter is a reset and counts nothing"
 RATES = "ratio of mean rates, each over the time in which it is known"
+
+NO_DC_SOURCE = "energy of DC sources behind the rectifiers is not in it"
 
 PERIODS: dict[Window, tuple[str, str]] = {
     "minute": ("this minute", "本分钟"),
@@ -145,9 +149,10 @@ def totals(t: Rows, of: str) -> None:
     t.each("dc_energy", "MWh", 3, "DC energy", "直流电量", f"Σ {of}s",
            f"{of}.energy_{{w}}" if line else "line.dc_energy_{w}", add, ENERGY_BASICS)  # fmt: skip
     t.each("ac_energy", "MWh", 3, "AC energy of rectifiers", "整流交流电量", "Σ ∫P dt", ac,
-           STEP, LIMITS_SOURCE)  # fmt: skip
+           f"{STEP}; {NO_DC_SOURCE}", LIMITS_SOURCE)  # fmt: skip
     t.each("auxiliary_energy", "MWh", 3, "Auxiliary energy", "动力电量", "Σ ∫P dt", aux,
-           "meters of the line" if line else "all meters", LIMITS_SOURCE)  # fmt: skip
+           "meters of auxiliaries" + (" of the line" if line else "") + "; main and sub-meters"
+           " overlap with others and are not added", LIMITS_SOURCE)  # fmt: skip
     t.each("metal", "t", 3, "Metal produced", "产铝量",
            "cells · M/(3F) · CE · ∫I dt" if line else "Σ lines",
            f"line.current {LINE_CE}" if line else "line.metal_{w}",
@@ -158,16 +163,17 @@ def totals(t: Rows, of: str) -> None:
            f"dc_energy_{{w}} metal_{{w}} coverage_{{w}} {LINE_CE}", add, ENERGY_BASICS,
            FARADAY)  # fmt: skip
     t.each("ac_specific_energy", "kWh/t", 0, "AC specific energy", "交流电耗", "AC / metal",
-           "ac_energy_{w} metal_{w}", RATES, LIMITS_SOURCE)  # fmt: skip
+           "ac_energy_{w} metal_{w}", f"{RATES}; {NO_DC_SOURCE}", LIMITS_SOURCE)  # fmt: skip
     t.each("total_specific_energy", "kWh/t", 0, "Total AC specific energy", "综合交流电耗",
-           "(AC + auxiliaries) / metal", "ac_energy_{w} auxiliary_energy_{w} metal_{w}", RATES,
-           LIMITS_SOURCE)  # fmt: skip
+           "(AC + auxiliaries) / metal", "ac_energy_{w} auxiliary_energy_{w} metal_{w}",
+           f"{RATES}; {NO_DC_SOURCE}", LIMITS_SOURCE)  # fmt: skip
     if line:
         anode = (
             "metal_{w} line.net_carbon_t_per_t line.anode_sulphur_percent line.anode_ash_percent"
         )
         t.each("anode_co2", "t", 3, "Anode CO2", "阳极 CO2", "NC · (1 − S − ash) · 44/12 · metal",
-               anode, "net carbon consumption as configured", ANODE_SOURCE)  # fmt: skip
+               anode, "net carbon consumption as configured; cells with inert anodes make none",
+               ANODE_SOURCE)  # fmt: skip
         t.each("pfc_co2e", "t", 3, "PFC as CO2e", "PFC 折 CO2e",
                "Σ cells SEF · p · minutes · (GWP_CF4 + F · GWP_C2F6) / 1000",
                "cell.voltage line.current", SLOPE, SLOPE_SOURCE, PFC)  # fmt: skip
@@ -183,8 +189,9 @@ def totals(t: Rows, of: str) -> None:
     t.each("scope1_co2e", "t", 3, "Scope 1", "范围一", f"anode + PFC{burnt}", direct,
            "direct emissions", "GHG Protocol; IPCC 2006 Vol 3 Ch 4")  # fmt: skip
     t.each("scope2_co2e", "t", 3, "Scope 2, location-based", "范围二（基于位置）",
-           "grid factor · (AC + auxiliaries)", "ac_energy_{w} auxiliary_energy_{w}", GRID_METHOD,
-           GRID_SOURCE, GRID)  # fmt: skip
+           "grid factor · (AC + auxiliaries)", "ac_energy_{w} auxiliary_energy_{w}",
+           GRID_METHOD + "; DC sources behind the rectifiers count as 0", GRID_SOURCE,
+           GRID)  # fmt: skip
     t.each("carbon_intensity", "t/t", 3, "Carbon intensity", "碳强度",
            "(scope 1 + scope 2) / metal", "scope1_intensity_{w} scope2_intensity_{w}", RATES,
            "GHG Protocol, scopes 1 and 2 location-based")  # fmt: skip
@@ -195,6 +202,23 @@ def totals(t: Rows, of: str) -> None:
            "范围二强度（基于位置）", "grid factor · (AC + auxiliaries) / metal",
            "ac_energy_{w} auxiliary_energy_{w} metal_{w}", RATES + "; " + GRID_METHOD,
            GRID_SOURCE, GRID)  # fmt: skip
+    t.each("excess_energy", "MWh", 3, "Excess energy over target", "超耗电量", f"Σ {of}s",
+           "cell.excess_energy_{w}" if line else "line.excess_energy_{w}",
+           "negative below the target; anode effects are left out", ENERGY_BASICS,
+           FARADAY)  # fmt: skip
+    t.each("dc_source_energy", "MWh", 3, "DC sources behind the rectifiers", "直流侧电源电量",
+           "Σ ∫P dt", "meter.power", "meters of DC sources; neither AC energy nor auxiliaries",
+           "measured")  # fmt: skip
+    t.each("rectifier_efficiency", "%", 2, "Rectifier efficiency", "整流效率", "DC / AC",
+           "rectifier.dc_power line.line_voltage line.current meter.power rectifier.ac_power",
+           f"DC: the rectifiers' own where measured, otherwise ∫V·I dt of the line's measured"
+           f" voltage less its DC sources; {RATES}", "definition")  # fmt: skip
+    t.each("energy_balance_closure", "%", 2, "Closure of the energy balance", "电量平衡率",
+           "DC power of the cells / (line voltage · current)",
+           "cell.voltage line.line_voltage line.current",
+           "lines with a measured line voltage; mean powers, each over its known time; what is"
+           " missing to 100 % are busbars outside the cells and errors of the meters",
+           "definition")  # fmt: skip
     t.each("coverage", "1", 3, "Coverage", "数据覆盖率",
            "least known of cells, rectifiers, meters" + ("" if line else ", boilers"),
            f"{of}.coverage_{{w}}", SHARE, "definition")  # fmt: skip
@@ -208,10 +232,17 @@ def powers(t: Rows) -> None:
     t.one("ac_power", "MW", 2, "AC power of rectifiers", "整流交流功率",
           "Σ rectifiers; unknown when one is", "rectifier.ac_power", STEP, "measured")  # fmt: skip
     t.one("auxiliary_power", "MW", 2, "Auxiliary power", "动力功率",
-          "Σ meters of the line; 0 without any" if line else "Σ all meters", "meter.power",
-          STEP, "measured")  # fmt: skip
+          "Σ meters of auxiliaries" + (" of the line; 0 without any" if line else ""),
+          "meter.power", STEP, "measured")  # fmt: skip
     t.one("metal_rate", "t/h", 2, "Metal rate", "产铝速率",
           "cells · M/(3F) · CE · I" if line else "Σ lines; unknown when one is",
           f"current {LINE_CE}" if line else "line.metal_rate",
           "Faraday's law with the configured current efficiency", "Faraday's law",
           FARADAY if line else ())  # fmt: skip
+    t.one("carbon_intensity", "t/t", 3, "Carbon intensity, live", "实时碳强度",
+          "(grid factor · (AC + auxiliaries) + anode + PFC" + ("" if line else " + fuel")
+          + ") / metal rate",
+          "ac_power auxiliary_power metal_rate " + ("cells_in_anode_effect" if line
+          else "boiler.fuel_co2"),
+          "rates of the beat; a cell in anode effect emits slope · p a minute",
+          "GHG Protocol, scopes 1 and 2 location-based", GRID + PFC)  # fmt: skip

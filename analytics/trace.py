@@ -1,12 +1,14 @@
 """One cell's recorded trace: energy, every anode effect, spikes, overvoltage, completeness.
 
 The machine is the live one. A reading stands until the next one when at most `hold_s` of the
-recording is missing between them, otherwise for one sampling interval, the median step.
+recording is missing between them, otherwise for one sampling interval, the median step. A recording
+that was averaged over longer than t_on cannot show short anode effects: its notes say so.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,15 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """A local day: anode effects that began in it, minutes in them that fell into it."""
+
+    date: str
+    anode_effects: int
+    minutes: float
+
+
+@dataclass(frozen=True, slots=True)
 class TraceResult:
     """None: not known from this trace."""
 
@@ -61,6 +72,10 @@ class TraceResult:
     aeo_positive_mV: float | None
     aeo_algebraic_mV: float | None
     completeness: float  # readings present / readings expected
+    days: list[Day]
+    interval_s: float  # median step between readings
+    averaging_s: float | None  # the voltage changes no faster than this; None: it never does
+    notes: list[str]  # what the recording cannot show
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -98,12 +113,13 @@ def analyse_trace(
     current_kA: ArrayLike,
     target_V: ArrayLike | None,
     rule: AnodeEffectRule,
+    zone: tzinfo = UTC,
 ) -> TraceResult:
     """Everything in a trace of one cell.
 
     times_ns: int64[n], any order; of two rows with one time the first counts. voltage_V [V],
-    current_kA [kA], target_V [V]: float64[n] or one number, NaN where missing. Raises ValueError
-    when there is nothing to analyse.
+    current_kA [kA], target_V [V]: float64[n] or one number, NaN where missing. zone: of the days.
+    Raises ValueError when there is nothing to analyse.
     """
     times, volts, amps, targets = _in_order(times_ns, voltage_V, current_kA, target_V)
     if not np.isfinite(volts).any():
@@ -115,7 +131,7 @@ def analyse_trace(
     energy, charge = _energy(voltage, current)
     days = float((voltage.ends - voltage.starts).sum()) / SECOND / DAY_S
 
-    rows, positive, algebraic = _scan(voltage, targets[np.isfinite(volts)], rule, interval)
+    rows, runs, positive, algebraic = _scan(voltage, targets[np.isfinite(volts)], rule, interval)
     effects = [
         Effect(
             int(r["start"]), int(r["end"]), float(r["above_s"]), float(r["elapsed_s"]),
@@ -130,6 +146,7 @@ def analyse_trace(
     minutes = sum(e.above_s for e in effects) / 60
     expected = round((times[-1] - times[0]) / interval) + 1
     present = int((np.isfinite(volts) & np.isfinite(amps)).sum())
+    averaging = _averaging(voltage, interval)
     overvoltage_known = bool(np.isfinite(targets).all())
     return TraceResult(
         energy_kWh=energy,
@@ -144,6 +161,10 @@ def analyse_trace(
         aeo_positive_mV=1000 * positive / (days * DAY_S) if overvoltage_known else None,
         aeo_algebraic_mV=1000 * algebraic / (days * DAY_S) if overvoltage_known else None,
         completeness=min(1.0, present / expected),
+        days=_days(voltage, effects, runs, zone),
+        interval_s=interval / SECOND,
+        averaging_s=averaging,
+        notes=_notes(averaging, interval / SECOND, rule),
     )
 
 
@@ -179,16 +200,18 @@ def _energy(voltage: Steps, current: Steps) -> tuple[float, float]:
 
 def _scan(
     voltage: Steps, targets: Floats, rule: AnodeEffectRule, interval: int
-) -> tuple[NDArray[np.void], float, float]:
-    """Anode effects and spikes as ANODE_EFFECT rows; ∫ of their overvoltage [V·s]."""
+) -> tuple[NDArray[np.void], Times, float, float]:
+    """Anode effects and spikes as ANODE_EFFECT rows; int64[k, 2] start and end of each run that
+    belongs to an anode effect [ns]; ∫ of their overvoltage, positive and algebraic [V·s]."""
     machine = new_machines(1)
     rules = np.array([rule_row(rule, interval)], RULE)
     out = np.empty(len(voltage.starts) + 2, ANODE_EFFECT)
     written = np.zeros(1, np.int64)
-    scan(voltage.starts, voltage.values, targets, rules, machine, out, written)
-    rows = out[: written[0]]
+    runs = np.empty((len(voltage.starts) + 1, 2), np.int64)
+    found = scan(voltage.starts, voltage.values, targets, rules, machine, out, written, runs)
+    rows = np.sort(out[: written[0]], order="start")
     m = machine[0]
-    return np.sort(rows, order="start"), float(m["positive"]), float(m["algebraic"])
+    return rows, runs[:found], float(m["positive"]), float(m["algebraic"])
 
 
 @kernel
@@ -200,21 +223,74 @@ def scan(
     machines: Any,
     out: Any,
     written: Times,
-) -> None:
+    runs: Times,
+) -> int:
     """Run the anode-effect machine over good readings in order; a run at the end is closed
-    there, incomplete."""
+    there, incomplete. runs: int64[readings + 1, 2], start and end of each that is no spike; their
+    number is returned."""
     m = machines[0]
     rule = rules[0]
     windows = np.full(4, NONE + 1)
     above = np.zeros(4, np.int64)
+    found = 0
     for k in range(len(times)):
+        begun = m.run_start
         read(m, rule, 0, times[k], volts[k], targets[k], windows, above, out, written)
-    if m.run_start != NONE:
+        if begun != NONE and m.run_start != begun and m.event_end > begun:
+            runs[found, 0], runs[found, 1] = begun, m.event_end
+            found += 1
+    begun = m.run_start
+    if begun != NONE:
         end = m.last + rule.interval
         settle(m, rule, end, windows[3])
         close(m, rule, 0, end, end + 1, windows, above, out, written)
+    if begun != NONE and m.event_end > begun:
+        runs[found, 0], runs[found, 1] = begun, m.event_end
+        found += 1
     if m.changed:
         emit(m, rule, 0, m.event_end, out, written)
+    return found
+
+
+def _days(voltage: Steps, effects: list[Effect], runs: Times, zone: tzinfo) -> list[Day]:
+    """Every local day of the recording."""
+
+    def midnight(seconds: int) -> datetime:
+        moment = datetime.fromtimestamp(seconds, zone)
+        return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    end = int(voltage.ends[-1])
+    day = midnight(int(voltage.starts[0]) // SECOND)
+    days = []
+    while (start := int(day.timestamp()) * SECOND) < end:
+        after = midnight(int(day.timestamp()) + 36 * 3600)  # the day has 23 to 25 hours
+        stop = int(after.timestamp()) * SECOND
+        inside = np.minimum(runs[:, 1], stop) - np.maximum(runs[:, 0], start)
+        begun = sum(start <= e.start < stop for e in effects)
+        days.append(Day(day.date().isoformat(), begun, float(inside[inside > 0].sum()) / 60e9))
+        day = after
+    return days
+
+
+def _averaging(voltage: Steps, interval: int) -> float | None:
+    """Median time between two changes of the voltage [s], at least the sampling interval: readings
+    repeated between two averages show as one step. None with fewer than ten changes."""
+    changes = voltage.starts[1:][np.diff(voltage.values) != 0]
+    if len(changes) < 10:
+        return None
+    return max(interval, int(np.median(np.diff(changes)))) / SECOND
+
+
+def _notes(averaging: float | None, interval: float, rule: AnodeEffectRule) -> list[str]:
+    seen = max(interval, averaging or 0.0)
+    if seen <= rule.t_on_s:
+        return []
+    what = "averaged over" if seen > interval else "read every"
+    return [
+        f"the voltage is {what} {seen:g} s, longer than t_on of {rule.t_on_s:g} s: anode effects"
+        f" and spikes shorter than {seen:g} s may not show, peaks are lower than they were, and"
+        f" each duration is uncertain by {seen:g} s"
+    ]
 
 
 def _low_voltage(voltage: Steps, targets: Floats, rule: AnodeEffectRule) -> list[Stretch]:

@@ -8,17 +8,26 @@ from fastapi import APIRouter, FastAPI
 
 from api import (
     alarms,
+    baseline,
+    book,
+    entries,
     events,
     explain,
     figures,
+    formulas,
     health,
+    meters,
     metrics,
     page,
     plant,
+    plausibility,
     problems,
+    restatements,
     samples,
     sources,
     stream,
+    uncertainty,
+    what_if,
 )
 from api.context import Context
 from api.guard import Guard
@@ -42,7 +51,10 @@ def create_app(context: Context, static: Path = page.STATIC) -> FastAPI:
     metrics.register(context)
     version_1 = APIRouter(prefix="/api/v1")
     version_1.include_router(plant.router(context.plant))
-    for noun in (stream, figures, samples, alarms, explain, events, sources):
+    for noun in (
+        stream, figures, samples, alarms, explain, events, sources, formulas, restatements,
+        entries, book, uncertainty, baseline, what_if, meters, plausibility,
+    ):  # fmt: skip
         version_1.include_router(noun.routes)
     for router in (version_1, health.routes, metrics.routes, page.routes(static)):
         app.include_router(router)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.assessment import SCOPES, Scope
-from analytics.figures import figures
+from analytics.figures import beat_figures
 from plant.model import EntityKind, Plant
 
 KINDS: tuple[EntityKind, ...] = ("line", "cell", "rectifier", "meter", "boiler")
@@ -78,8 +78,8 @@ class Layout:
         return cls(
             {
                 scope: Columns.of(
-                    [f.name for f in figures()[scope]],
-                    [f.decimals + EXTRA_DECIMALS for f in figures()[scope]],
+                    [f.name for f in beat_figures()[scope]],
+                    [f.decimals + EXTRA_DECIMALS for f in beat_figures()[scope]],
                 )
                 for scope in SCOPES
             },

@@ -14,6 +14,7 @@ from api.source_status import SourceStatus
 from plant.model import Plant
 from store.alarms import AlarmTable
 from store.contract import Store
+from store.entries import Entries
 from store.history import History
 from store.restatements import Restatements
 from store.spool import Spool
@@ -33,6 +34,7 @@ class Context:
     alarms: AlarmTable
     restatements: Restatements
     sources: Callable[[], Sequence[SourceStatus]]
+    entries: Entries | None = None  # None: nothing can be entered here
     store_error: Callable[[], str] = reachable  # why the writer cannot write, "" while it can
     registry: CollectorRegistry = field(
         default_factory=CollectorRegistry

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from analytics.assessment import Scope
+from analytics.assessment import Assessment, Scope
 from analytics.figure import Figure
 from analytics.figures import figures
+from api.live import LiveHub
 from api.problems import Problem
 from plant.model import Plant, Tag
 
@@ -44,3 +45,16 @@ def known_tag(plant: Plant, name: str) -> Tag:
             "a tag is entity.signal, e.g. L1-001.voltage; see `tags` in /api/v1/plant",
         )
     return plant.tags[column]
+
+
+def newest_beat(live: LiveHub) -> Assessment:
+    """What the newest beat came to, not rounded; 503 before the first one."""
+    if live.assessment is None:
+        raise Problem(
+            503,
+            "No beat yet",
+            "potline has just started and has computed nothing so far",
+            "try again in a few seconds",
+            {"Retry-After": "2"},
+        )
+    return live.assessment

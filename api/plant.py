@@ -29,6 +29,7 @@ def describe(plant: Plant) -> dict[str, Any]:
             "name_zh": site.name_zh,
             "time_zone": site.time_zone,
             "grid_region": site.grid_region,
+            "currency": site.currency,
             "shifts": site.shifts,
         },
         "beat_s": plant.time.beat_s,
@@ -74,6 +75,7 @@ def describe(plant: Plant) -> dict[str, Any]:
                 "entity": s.entity,
                 "unit": s.unit,
                 "kind": s.kind,
+                "pace": s.pace,
                 "label": s.label,
                 "label_zh": s.label_zh,
             }

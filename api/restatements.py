@@ -11,6 +11,7 @@ from analytics.assessment import Scope
 from api import times
 from api.context import Ctx
 from api.encode import Json
+from api.explain import superseded as values_before
 from api.lookup import known_entity, known_figure
 from api.shapes import RestatementsBody, SupersededBody
 from api.times import End, Start, iso, parse
@@ -41,11 +42,7 @@ def superseded(
     known_figure(scope, figure)
     known_entity(context.plant, scope, entity)
     moment = parse(at, context.live.now())
-    causes = {row.version: row for row in context.restatements.rows(0, 2**63 - 1)}
-    values = [
-        {"version": old.version, "value": old.value, "cause": causes[old.version].cause}
-        for old in context.restatements.superseded(scope, figure, entity, moment)
-    ]
+    values = values_before(context.restatements, scope, entity, figure, moment)
     return Json({"scope": scope, "entity": entity, "figure": figure, "superseded": values})
 
 

@@ -20,6 +20,7 @@ class SiteBody(Body):
     name_zh: str
     time_zone: str
     grid_region: str
+    currency: str
     shifts: list[str]
 
 
@@ -73,6 +74,7 @@ class SignalBody(Body):
     entity: str
     unit: str
     kind: str
+    pace: str = Field(description="slow: entered or analysed, often known hours later")
     label: str
     label_zh: str
 
@@ -216,6 +218,7 @@ class InputBody(Body):
     entity: str
     value: float | None
     unit: str
+    uncertainty: float | None = Field(description="standard")
 
 
 class FactorBody(Body):
@@ -225,6 +228,52 @@ class FactorBody(Body):
     source: str
     year: int | None
     certainty: str
+    valid_from: str | None
+    valid_to: str | None
+    applies: bool = Field(description="whether the figure's day lies within the validity")
+    uncertainty_percent: float | None = Field(description="limits of error at 95 %")
+
+
+class UncertaintyPartBody(Body):
+    cause: str = Field(examples=["current_efficiency"])
+    label: str
+    label_zh: str
+    standard: float | None = Field(description="null: the accuracy is not stated")
+    share: float | None = Field(description="of the variance")
+
+
+class BudgetBody(Body):
+    standard: float | None
+    expanded: float | None = Field(description="half the width of the 95 % interval")
+    coverage_factor: float
+    percent: float | None = Field(description="expanded, of the value")
+    unit: str
+    parts: list[UncertaintyPartBody]
+
+
+class RecordedBody(Body):
+    signal: str = Field(examples=["cell.voltage"])
+    tags: int
+    tag: str = Field(description="the first of them, whose address is given")
+    source: str
+    kind: str
+    address: dict[str, str]
+    from_: str = Field(alias="from")
+    to: str
+    count: int | None = Field(description="null: too many to count here; see /api/v1/samples")
+    first: str | None
+    last: str | None
+
+
+class NoteBody(Body):
+    en: str
+    zh: str
+
+
+class SupersededValueBody(Body):
+    version: int = Field(description="of the restatement that replaced it")
+    value: float
+    cause: str
 
 
 class ExplanationBody(Body):
@@ -240,8 +289,49 @@ class ExplanationBody(Body):
     method: str
     source: str
     coverage: float | None
+    uncertainty: BudgetBody
     inputs: list[InputBody]
     factors: list[FactorBody]
+    samples: list[RecordedBody]
+    notes: list[NoteBody]
+    superseded: list[SupersededValueBody] = Field(description="what a kept value was before")
+
+
+class IntervalBody(Body):
+    standard: float = Field(description="standard uncertainty, in the figure's unit")
+    expanded: float = Field(description="half of the interval that holds the truth with 95 %")
+
+
+class UncertaintyBody(Body):
+    time: str
+    scope: str
+    entity: str
+    coverage_factor: float
+    figures: dict[str, IntervalBody | None]
+
+
+class RestatementBody(Body):
+    version: int
+    cause: str = Field(examples=["late samples of meters"])
+    tags: list[str] = Field(description="at most twenty of those that caused it")
+    start: str
+    end: str
+    noted: str
+    done: str | None
+    beats: int
+    changed: dict[str, int] = Field(examples=[{"line.ac_energy_hour": 12}])
+    remark: str
+
+
+class RestatementsBody(Body):
+    restatements: list[RestatementBody]
+
+
+class SupersededBody(Body):
+    scope: str
+    entity: str
+    figure: str
+    superseded: list[SupersededValueBody]
 
 
 class AnodeEffectBody(Body):

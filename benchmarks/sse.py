@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from analytics.assessment import ANODE_EFFECT, SCOPES, TRANSITION, Assessment
-from analytics.figures import figures
+from analytics.figures import beat_figures
 from analytics.frame import Held, freeze
 from api.app import create_app
 from api.context import Context
@@ -64,7 +64,7 @@ def serve(plant_file: Path, folder: str, beats: int, pipe: Connection) -> None:
         held = Held.nothing(len(plant.tags))
         frame, _ = freeze(plant.hold_ns, now, now + plant.beat_ns, held, batch)
         values = {
-            s: random.random((len(figures()[s]), len(plant.entities(s)))) * 1e4 for s in SCOPES
+            s: random.random((len(beat_figures()[s]), len(plant.entities(s)))) * 1e4 for s in SCOPES
         }
         nothing = np.empty(0, ANODE_EFFECT), np.empty(0, TRANSITION)
         live.publish(frame, Assessment(time.time_ns(), values, *nothing))

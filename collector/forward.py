@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,12 +16,12 @@ from analytics.assessment import Assessment, State
 from analytics.frame import Frame, Held
 from collector.beats import IDLE_NS
 from collector.frames import FrameBuilder
-from plant.batch import SECOND
+from plant.batch import SECOND, Batch
 from plant.model import Plant
 from store.history import History
 from store.spool import Checkpoint
 
-CHUNK_NS = 60 * SECOND
+CHUNK_ROWS = 2_000_000
 
 
 def fingerprint(plant: Plant) -> str:
@@ -69,29 +72,59 @@ class Run:
         )
         return Checkpoint(self.builder.start, state.to_bytes())
 
-    def beats(self, until: int) -> Iterator[tuple[Frame, Assessment]]:
-        """Close every frame that ends at or before `until`.
+    def beats(
+        self, until: int, longest: int = 1, alarms: bool = True
+    ) -> Iterator[tuple[Frame, Assessment]]:
+        """Close every frame that ends at or before `until`; `longest` beats each where that makes
+        no difference. Without `alarms` no rule is stepped.
 
         Where no tag of the plant has said anything for IDLE_NS the beats are left out up to the
         next sample: a rule of the data alone, so that replay does the same.
         """
         builder = self.builder
         while builder.start + builder.beat_ns <= until:
-            if builder.start >= int(builder.held.times.max(initial=0)) + IDLE_NS:
+            newest = int(builder.held.times.max(initial=0))
+            if builder.start >= newest + IDLE_NS:
                 upcoming = builder.next_sample()
                 if upcoming is None:
                     return
                 builder.skip_to(upcoming)
                 if builder.start + builder.beat_ns > until:
                     return
-            frame = builder.close()
-            self.state, assessment = assess(self.plant, self.state, frame)
+            frame = builder.close(self._together(longest, min(until, newest + IDLE_NS)))
+            self.state, assessment = assess(self.plant, self.state, frame, alarms)
             yield frame, assessment
 
+    def _together(self, longest: int, until: int) -> int:
+        """So many beats up to the next multiple of `longest` beats, none later than `until`."""
+        start, beat = self.builder.start, self.builder.beat_ns
+        span = longest * beat
+        return max(1, min(span - start % span, until - start) // beat)
 
-def forward(run: Run, history: History, until: int) -> Iterator[tuple[Frame, Assessment]]:
-    """Run over the kept samples from where `run` stands up to `until`, a minute at a time."""
-    for start in range(run.builder.start, until, CHUNK_NS):
-        end = min(start + CHUNK_NS, until)
-        run.builder.add(history.samples(None, start, end))
-        yield from run.beats(end)
+
+def forward(
+    run: Run, history: History, until: int, longest: int = 1, alarms: bool = True
+) -> Iterator[tuple[Frame, Assessment]]:
+    """Run over the kept samples from where `run` stands up to `until`. One chunk of time is read
+    while the one before is computed."""
+    chunk = chunk_ns(run.plant)
+    edges = [run.builder.start]
+    while edges[-1] < until:
+        edges.append(min((edges[-1] // chunk + 1) * chunk, until))
+    with ThreadPoolExecutor(1, "reader") as reader:
+        waiting = deque[Future[Batch]]()
+        for start, end in pairwise(edges):
+            waiting.append(reader.submit(history.samples, None, start, end))
+            if len(waiting) > 1:
+                run.builder.add(waiting.popleft().result())
+                yield from run.beats(start, longest, alarms)
+        for read in waiting:
+            run.builder.add(read.result())
+            yield from run.beats(until, longest, alarms)
+
+
+def chunk_ns(plant: Plant) -> int:
+    """Stretch of time that is read at once: whole minutes with about CHUNK_ROWS samples."""
+    per_second = sum(1 / tag.interval_s for tag in plant.tags)
+    minutes = int(CHUNK_ROWS / max(per_second, 1e-9) / 60)
+    return min(max(minutes, 1), 60) * 60 * SECOND

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.frame import Frame, Held, freeze
+from analytics.chunk import Chunk, as_batch
+from analytics.frame import Frame, Held, freeze, summary
 from plant.batch import Batch
 from plant.model import Plant
 
 
 class FrameBuilder:
-    """Collects the samples of open beats and freezes them, one beat after the other.
+    """Collects the samples of open beats and freezes them, one frame after the other.
 
     `start` is the start of the next frame; it lies on the beat grid. `held` are the readings as
     of `start`.
@@ -22,26 +23,36 @@ class FrameBuilder:
         self.start = start - start % self.beat_ns
         self.held = Held.nothing(len(plant.tags)) if held is None else held
         self._hold_ns = plant.hold_ns
-        self._pending: list[Batch] = []
+        self._pending: list[Batch | Chunk] = []  # in the order in which they came
 
     def add(self, batch: Batch) -> NDArray[np.bool_]:
         """Take samples of any beat; returns which rows came after their beat was closed."""
         late = batch.times < self.start
-        self._pending.append(batch.take(~late) if late.any() else batch)
+        fresh = batch.take(~late) if late.any() else batch
+        if len(fresh):
+            self._pending.append(self._sorted(fresh) or fresh)
         return late
+
+    def _sorted(self, batch: Batch) -> Chunk | None:
+        """Only what reaches beyond one beat is worth keeping in order."""
+        if int(batch.times.max()) - int(batch.times.min()) < self.beat_ns:
+            return None
+        return Chunk.of(batch, len(self._hold_ns))
 
     def next_sample(self) -> int | None:
         """Time of the oldest sample waiting. None when none waits."""
-        times = [int(b.times.min()) for b in self._pending if len(b)]
-        return min(times, default=None)
+        firsts = [p.first() if isinstance(p, Chunk) else int(p.times.min()) for p in self._pending]
+        return min(firsts, default=None)
 
-    def close(self) -> Frame:
-        """Freeze [start, start + beat) and go on to the next beat."""
-        end = self.start + self.beat_ns
-        waiting = Batch.concat(self._pending)
-        due = waiting.times < end
-        frame, self.held = freeze(self._hold_ns, self.start, end, self.held, waiting.take(due))
-        self._pending = [waiting.take(~due)]
+    def close(self, beats: int = 1) -> Frame:
+        """Freeze the next beats, [start, start + beats · beat), and go on behind them."""
+        start, end = self.start, self.start + beats * self.beat_ns
+        if len(self._pending) == 1 and isinstance(chunk := self._pending[0], Chunk):
+            frame, self.held = summary(self._hold_ns, start, end, self.held, chunk.cut(end), beats)
+            self._pending = [chunk] if chunk.left else []
+        else:
+            due = Batch.concat(self._before(end))
+            frame, self.held = freeze(self._hold_ns, start, end, self.held, due, beats)
         self.start = end
         return frame
 
@@ -52,3 +63,20 @@ class FrameBuilder:
     def take_over(self, other: FrameBuilder) -> None:
         """Take the waiting samples of a builder that stands at the same beat."""
         self._pending = other._pending
+
+    def _before(self, end: int) -> list[Batch]:
+        """Take the waiting samples before `end`."""
+        taken: list[Batch] = []
+        left: list[Batch | Chunk] = []
+        for part in self._pending:
+            if isinstance(part, Chunk):
+                taken.append(as_batch(part.cut(end)))
+                if part.left:
+                    left.append(part)
+                continue
+            due = part.times < end
+            taken.append(part.take(due))
+            if not due.all():
+                left.append(part.take(~due))
+        self._pending = left
+        return taken

@@ -4,19 +4,15 @@ the checkpoint, so that a checkpoint never runs ahead of what it stands for."""
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import structlog
 
-from analytics.assessment import SCOPES, Assessment, Scope
-from analytics.figures import figures
+from analytics.assessment import Assessment
 from analytics.frame import Frame
-from plant.batch import SECOND
+from collector.gather import Gather
 from plant.model import Plant
-from store.contract import FigureBlock
 from store.spool import Checkpoint, Event, Spool, SpoolFull
 
 MOST_HELD = 360
@@ -28,11 +24,7 @@ class Keeper:
     def __init__(self, plant: Plant, spool: Spool) -> None:
         self._plant = plant
         self._spool = spool
-        self._every = round(plant.time.figures_every_s * SECOND)
-        self._names = {s: tuple(f.name for f in figures()[s]) for s in SCOPES}
-        self._entities = {s: plant.entities(s) for s in SCOPES}
-        self._times: list[int] = []
-        self._values: dict[Scope, list[Any]] = defaultdict(list)
+        self._gather = Gather(plant)
         self._events: list[Event] = []
         self.figures_kept = 0
         self.figures_dropped = 0
@@ -41,11 +33,7 @@ class Keeper:
     def __call__(self, frame: Frame, assessment: Assessment) -> None:
         for row in assessment.anode_effects:
             self._events.append(anode_effect_event(self._plant, row))
-        if assessment.time % self._every:
-            return
-        self._times.append(assessment.time)
-        for scope in SCOPES:
-            self._values[scope].append(assessment.figures[scope])
+        self._gather.add(assessment)
 
     def add(self, events: Iterable[Event]) -> None:
         """Keep these too, with the next commit."""
@@ -70,26 +58,18 @@ class Keeper:
             self.blocked = ""
 
     def _drop_oldest(self) -> None:
-        surplus = len(self._times) - MOST_HELD
+        surplus = len(self._gather) - MOST_HELD
         if surplus > 0:
-            del self._times[:surplus]
-            for values in self._values.values():
-                self.figures_dropped += sum(v.size for v in values[:surplus])
-                del values[:surplus]
+            self.figures_dropped += self._gather.drop(surplus)
 
     def _commit(self, checkpoint: Checkpoint | None) -> None:
-        if not (self._times or self._events or checkpoint):
+        blocks = list(self._gather.blocks())
+        if not (blocks or self._events or checkpoint):
             return
-        times = np.array(self._times, np.int64)
-        blocks = [
-            FigureBlock(s, self._names[s], self._entities[s], times, np.stack(self._values[s]))
-            for s in SCOPES
-            if self._times and self._entities[s]
-        ]
         self._spool.commit_beats(blocks, self._events, checkpoint)
         self.figures_kept += sum(int(np.isfinite(b.values).sum()) for b in blocks)
-        self._times, self._events = [], []
-        self._values.clear()
+        self._gather.clear()
+        self._events = []
 
 
 def anode_effect_event(plant: Plant, row: np.void) -> Event:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from typing import Any
+from collections import Counter
 
 import numpy as np
-from numpy.typing import NDArray
 
-from analytics.assessment import SCOPES, Assessment, Scope
-from analytics.figures import figures
+from analytics.assessment import Assessment
 from analytics.frame import Frame
+from collector.gather import Gather
 from collector.keep import anode_effect_event
-from plant.batch import SECOND
 from plant.model import Plant
 from store.contract import FigureBlock
 from store.history import History
@@ -33,36 +30,30 @@ class Reviser:
         self._history = history
         self._spool = spool
         self._restatements = restatements
-        self._every = round(plant.time.figures_every_s * SECOND)
-        self._names = {s: tuple(f.name for f in figures()[s]) for s in SCOPES}
+        self._gather = Gather(plant)
         self.begin(0)
 
     def begin(self, version: int) -> None:
         self._version = version
         self.changed: Counter[str] = Counter()
-        self._times: list[int] = []
-        self._values: dict[Scope, list[Any]] = defaultdict(list)
+        self._gather.clear()
         self._events: dict[str, Event] = {}
 
     def __call__(self, frame: Frame, assessment: Assessment) -> None:
         for row in assessment.anode_effects:
             event = anode_effect_event(self._plant, row)
             self._events[event.row["key"]] = event
-        if assessment.time % self._every:
-            return
-        self._times.append(assessment.time)
-        for scope in SCOPES:
-            self._values[scope].append(assessment.figures[scope].copy())
-        if len(self._times) >= MOST_BEATS:
+        self._gather.add(assessment)
+        if len(self._gather) >= MOST_BEATS:
             self.flush()
 
     def flush(self, checkpoint: Checkpoint | None = None) -> None:
         """Keep what differs from what was kept, durably, and the checkpoint that stands for it."""
-        blocks = [block for s in SCOPES if (block := self._differing(s)) is not None]
+        found = (self._differing(block) for block in self._gather.blocks())
+        blocks = [block for block in found if block is not None]
         if blocks or checkpoint:
             self._spool.commit_beats(blocks, (), checkpoint)
-        self._times = []
-        self._values.clear()
+        self._gather.clear()
 
     def finish(self, start: int, end: int) -> None:
         """The run began at `start` and stands again at `end`: keep its anode effects, and withdraw
@@ -83,12 +74,9 @@ class Reviser:
             self.changed["anode effects"] += len(events)
             self._spool.commit_beats((), events, None)
 
-    def _differing(self, scope: Scope) -> FigureBlock | None:
-        entities, names = self._plant.entities(scope), self._names[scope]
-        if not self._times or not entities:
-            return None
-        times = np.array(self._times, np.int64)
-        new: NDArray[np.float64] = np.stack(self._values[scope])
+    def _differing(self, again: FigureBlock) -> FigureBlock | None:
+        scope, names, entities, times = again.scope, again.names, again.entities, again.times
+        new = again.values
         kept = self._history.figures(scope, names, entities, int(times[0]), int(times[-1]) + 1)
         old = np.full_like(new, np.nan)
         rows = np.searchsorted(times, kept.times)

@@ -9,9 +9,8 @@ import pyarrow as pa
 import typer
 
 from analytics.assessment import SCOPES, Scope
-from analytics.explain import explain
-from analytics.figures import figures, index
-from api.explain import standing_signals
+from analytics.figures import figures
+from api.explain import explanation_of, kept_at, superseded, tables_at
 from plant.batch import SECOND
 from plant.model import Plant
 from plant.suggest import did_you_mean
@@ -92,16 +91,13 @@ def show_explanation(path: Path, of: str, figure: str, at: str | None, as_json: 
         scope = scope_of(plant, of)
         checked_names(scope, [figure])
         to_ns = parse_time(at or "now", plant.site.zone) + 1
-        every = [f.name for f in figures()[scope]]
         look_back = 600 if at else 7 * 86400
-        block = opened.store.figures(scope, every, [of], to_ns - look_back * SECOND, to_ns)
-        if not len(block.times):
+        moment = kept_at(opened.history, scope, of, figure, to_ns - 1, look_back * SECOND)
+        if moment is None:
             raise Failure(FOUND, f"no figures of {of} are kept before {format_time(to_ns)}")
-        values = dict(zip(block.names, block.values[-1, :, 0].tolist(), strict=True))
-        row = figures()[scope][index(scope, figure)]
-        moment = int(block.times[-1])
-        values |= standing_signals(plant, opened.history, row, of, moment)
-        document = explain(plant, scope, of, figure, values, moment)
+        tables = tables_at(plant, opened.history, moment)
+        document = explanation_of(plant, opened.history, scope, of, figure, moment, tables)
+        document["superseded"] = superseded(opened.restatements, scope, of, figure, moment)
     if as_json:
         print_json(document)
         return
@@ -110,6 +106,11 @@ def show_explanation(path: Path, of: str, figure: str, at: str | None, as_json: 
     typer.echo(f"  = {document['formula']}")
     typer.echo(f"  method: {document['method']}")
     typer.echo(f"  source: {document['source']}")
+    doubt = document["uncertainty"]
+    if doubt["expanded"] is not None:
+        typer.echo(f"  ± {cell_text(doubt['expanded'])} {document['unit']} (95 %)")
+    for note in document["notes"]:
+        typer.echo(f"  note: {note['en']}")
     coverage = document["coverage"]
     typer.echo(f"  coverage: {'—' if coverage is None else f'{coverage:.3%}'}")
     print_rows(
@@ -126,3 +127,10 @@ def show_explanation(path: Path, of: str, figure: str, at: str | None, as_json: 
                 for f in document["factors"]
             ],
         )
+    for title, rows in (
+        ("uncertainty", doubt["parts"]),
+        ("samples", document["samples"]),
+        ("superseded", document["superseded"]),
+    ):
+        if rows:
+            print_rows(title, list(rows[0]), [list(row.values()) for row in rows])

@@ -78,12 +78,37 @@ def simulate(
         int | None, typer.Option(help="Loopback port that takes faults on demand.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    sensor_errors: Annotated[
+        bool, typer.Option(help="Instruments err as accurate as the plant file says.")
+    ] = False,
     until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
 ) -> None:
     """Serve the plant's own tags over OPC UA and MQTT from a simulated plant."""
     from potline.running import run_simulator
 
-    run_simulator(plant, seed, speed, since, scenario, truth, control, seconds, until_eof)
+    run_simulator(
+        plant, seed, speed, since, scenario, truth, control, seconds, sensor_errors, until_eof
+    )
+
+
+@app.command()
+def dataset(
+    plant: PlantFile,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty folder or a new one.")],
+    days: Annotated[int, typer.Option(min=1, help="How many.")] = 30,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
+    start: Annotated[
+        str, typer.Option("--from", help="First day, in the site's zone.")
+    ] = "2026-01-01",
+    scenario: Annotated[Path | None, typer.Option(help="A file of faults (TOML).")] = None,
+    sensor_errors: Annotated[
+        bool, typer.Option(help="Instruments err as accurate as the plant file says.")
+    ] = True,
+) -> None:
+    """A labelled data set of the simulated plant in Parquet: samples, truth, labels."""
+    from potline.datasets import write_dataset
+
+    write_dataset(plant, folder, days, seed, start, scenario, sensor_errors)
 
 
 @app.command()
@@ -156,6 +181,36 @@ def import_(
 
 
 @app.command()
+def enter(
+    plant: PlantFile,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENTITY|FILE",
+            help="A cell or boiler, by id; or a CSV: entity,signal,time,value[,unit,who,comment,"
+            "entered].",
+        ),
+    ],
+    signal: Annotated[str | None, typer.Argument(help="E.g. bath_temperature, tap_mass.")] = None,
+    value: Annotated[str, typer.Argument(help="A number, or the word withdraw.")] = "",
+    at: Annotated[str, typer.Option(help="When the sample was taken.")] = "now",
+    unit: Annotated[str, typer.Option(help="Of the value; the signal's when not given.")] = "",
+    who: Annotated[str, typer.Option(help="Who enters it; else the login name.")] = "",
+    comment: Annotated[str, typer.Option(help="Kept with the value.")] = "",
+    json: Json = False,
+) -> None:
+    """Enter what is analysed or measured by hand: bath, temperature, level, taps, anode changes."""
+    from potline.entering import enter_file, enter_value
+
+    if signal is None:
+        enter_file(plant, Path(what), who, json)
+        return
+    row = {"entity": what, "signal": signal, "time": at, "value": value, "unit": unit,
+           "comment": comment}  # fmt: skip
+    enter_value(plant, row, who, json)
+
+
+@app.command()
 def analyse(
     file: Annotated[
         Path,
@@ -178,11 +233,155 @@ def analyse(
 
 
 @app.command()
+def formula(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A formula; all of them when not given.")
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Its keys; how they are when not given."),
+    ] = None,
+    plant: Annotated[
+        Path | None, typer.Option(metavar="PLANT", help="Take the factors of this plant file.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Any formula by hand: results with units, and the factors used with their sources."""
+    from potline.calculating import calculate
+
+    calculate(name, given or (), plant, json)
+
+
+@app.command()
 def replay(plant: PlantFile, start: From = None, end: To = None, json: Json = False) -> None:
     """Run kept samples through the same code again and compare with the figures kept live."""
     from potline.replaying import replay_range
 
     replay_range(plant, start, end, json)
+
+
+@app.command()
+def restate(
+    plant: PlantFile,
+    cause: Annotated[str, typer.Option(help="Why, for the record.")],
+    start: From = None,
+    end: To = None,
+    json: Json = False,
+) -> None:
+    """Compute kept figures again with PLANT as it is now; what they were stays on record."""
+    from potline.restating import restate as again
+
+    again(plant, start, end, cause, json)
+
+
+@app.command()
+def correct(
+    plant: PlantFile,
+    tag: Annotated[str, typer.Argument(help="The tag, by id.")],
+    start: Annotated[str, typer.Option("--from", help="ISO 8601, or relative as -1h.")],
+    end: Annotated[str, typer.Option("--to", help="ISO 8601, or relative as -5min.")],
+    cause: Annotated[str, typer.Option(help="Why, for the record.")],
+    who: Annotated[str, typer.Option(help="Who says so.")] = "",
+    scale: Annotated[float, typer.Option(help="Readings count as reading * scale.")] = 1.0,
+    offset: Annotated[float, typer.Option(help="And plus this, in the tag's unit.")] = 0.0,
+    bad: Annotated[bool, typer.Option(help="The readings count as bad.")] = False,
+) -> None:
+    """Correct a meter's kept readings of the past; the samples themselves stay as they came."""
+    from potline.restating import correct as put_right
+
+    put_right(plant, tag, start, end, scale, offset, bad, who, cause)
+
+
+@app.command()
+def restatements(plant: PlantFile, start: From = None, end: To = None, json: Json = False) -> None:
+    """What was computed again, why, and how many figures became different."""
+    from potline.restating import restatements as told
+
+    told(plant, start, end, json)
+
+
+@app.command()
+def baseline(
+    plant: PlantFile,
+    of: Annotated[
+        str, typer.Option("--of", help="A line, the site, or cells: L1-001..L1-012, L1/A.")
+    ],
+    period: Annotated[str, typer.Option("--baseline", help="FROM,TO: the days to learn from.")],
+    report: Annotated[
+        str | None, typer.Option("--report", help="FROM,TO: the days whose savings to tell.")
+    ] = None,
+    energy: Annotated[str, typer.Option(help="The daily figure; the DC energy.")] = "",
+    driver: Annotated[
+        list[str] | None, typer.Option(help="What drives it, a daily figure; repeat. The metal.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Take the columns of this file: day and one for each name.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Regression baseline of an energy with its statistics, and savings against it (ISO 50006)."""
+    from potline.baselines import Asked, run_baseline
+
+    run_baseline(plant, Asked(of, energy, driver or [], period, report, csv), json)
+
+
+@app.command()
+def compare(
+    plant: PlantFile,
+    cells: Annotated[str, typer.Option(help="With the measure: L1-001,L1-005..L1-008, L1/A.")],
+    control: Annotated[str, typer.Option(help="Without it, of the same line.")],
+    before: Annotated[str, typer.Option(help="FROM,TO: local days before the measure.")],
+    after: Annotated[str, typer.Option(help="FROM,TO: local days with it.")],
+    figure: Annotated[
+        list[str] | None, typer.Option(help="A daily figure of cells; repeat.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """What a retrofit or set-point campaign did: difference in differences over cells."""
+    from potline.comparing import run_comparison
+
+    run_comparison(plant, cells, control, before, after, figure, json)
+
+
+@app.command(name="what-if")
+def what_if(
+    plant: PlantFile,
+    cells: Annotated[str, typer.Option(help="L1-001,L1-005..L1-008, a line or L1/A.")],
+    mV: Annotated[float, typer.Option("--mV", help="Change of the set voltage.")],
+    noise_limit: Annotated[
+        float | None, typer.Option("--noise-limit", help="mV; the factor's when not given.")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="Time; the newest kept when not given.")] = None,
+    json: Json = False,
+) -> None:
+    """What another set voltage would do in energy, emissions and money, and what is against it."""
+    from potline.what_if import ask_what_if
+
+    ask_what_if(plant, cells, mV, noise_limit, at, json)
+
+
+@app.command()
+def meters(plant: PlantFile, start: From = None, end: To = None, json: Json = False) -> None:
+    """Can the meters be trusted: register, counters, balances, suspect tags, what is alive."""
+    from potline.metering import show_meters
+
+    show_meters(plant, start, end, json)
+
+
+@app.command()
+def plausible(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Claims: TOML with [[claim]], or JSON.")
+    ],
+    plant: Annotated[
+        Path | None, typer.Option(help="Take the limits and factors of this plant file.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Hold savings, factors, capacities and shares against physics and against each other."""
+    from potline.metering import show_verdicts
+
+    show_verdicts(file, plant, json)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from collector.forward import Run
 from plant.model import Plant
 from potline.exits import FOUND, INVALID, UNREACHABLE, Failure
+from potline.logs import configure
 from potline.plants import load_plant
 from store.contract import Store, StoreUnavailable
 from store.history import History
@@ -32,6 +34,7 @@ class Kept:
 @contextlib.contextmanager
 def opened_for_writing(path: Path) -> Iterator[Kept]:
     """Open the spool and store of a plant to add to them. Raises Failure when they are in use."""
+    configure(logging.WARNING)
     plant = load_plant(path)
     folder = Path(plant.store.path)
     folder.mkdir(parents=True, exist_ok=True)

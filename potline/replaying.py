@@ -11,14 +11,14 @@ import typer
 from numpy.typing import NDArray
 
 from analytics.assess import warm
-from analytics.assessment import SCOPES, Assessment, Scope
-from analytics.figures import figures
 from collector.forward import forward
-from plant.batch import SECOND
+from collector.gather import Gather
 from potline.exits import FOUND, Failure
 from potline.opening import Kept, kept, run_before
 from potline.tables import print_json, print_rows, progress_bar
 from potline.times import format_time, parse_time
+
+MOST_TIMES = 360
 
 
 @dataclass(slots=True)
@@ -35,30 +35,22 @@ class Comparison:
     def identical(self) -> bool:
         return self.compared > 0 and self.compared == self.equal
 
-    def add(self, opened: Kept, assessments: list[Assessment]) -> None:
+    def add(self, opened: Kept, gathered: Gather) -> None:
         """Compare a stretch of beats."""
-        if not assessments:
-            return
-        times = np.array([a.time for a in assessments], np.int64)
-        for scope in SCOPES:
-            names = [f.name for f in figures()[scope]]
-            entities = opened.plant.entities(scope)
-            if not entities:
-                continue
-            live = opened.store.figures(scope, names, None, int(times[0]), int(times[-1]) + 1)
-            again = np.stack([a.figures[scope] for a in assessments])
-            was = np.full_like(again, np.nan)
+        for block in gathered.blocks():
+            scope, names, entities, times = block.scope, block.names, block.entities, block.times
+            live = opened.history.figures(scope, names, entities, int(times[0]), int(times[-1]) + 1)
+            was = np.full_like(block.values, np.nan)
             rows = np.searchsorted(times, live.times)
-            at_beat = (rows < len(times)) & (times[np.minimum(rows, len(times) - 1)] == live.times)
-            columns = [entities.index(e) for e in live.entities]
-            figure_rows = [names.index(n) for n in live.names]
-            was[np.ix_(rows[at_beat], figure_rows, columns)] = live.values[at_beat]
-            self._count(scope, names, entities, times, was, again)
+            at_beat = times[np.minimum(rows, len(times) - 1)] == live.times
+            was[rows[at_beat]] = live.values[at_beat]
+            self._count(scope, names, entities, times, was, block.values)
+        gathered.clear()
 
     def _count(
         self,
-        scope: Scope,
-        names: list[str],
+        scope: str,
+        names: tuple[str, ...],
         entities: tuple[str, ...],
         times: NDArray[np.int64],
         was: NDArray[np.float64],
@@ -98,20 +90,20 @@ def replay_range(path: Path, start: str | None, end: str | None, as_json: bool) 
         from_ns = parse_time(start, plant.site.zone) if start else extent[0]
         to_ns = min(parse_time(end, plant.site.zone) if end else stands, stands)
         run = run_before(opened, from_ns)
-        every = round(plant.time.figures_every_s * SECOND)
-        comparison, beats, stretch = Comparison(), 0, []
+        together = round(plant.time.figures_every_s / plant.time.beat_s)
+        longest = together if 60 % (together * plant.time.beat_s) == 0 else 1
+        comparison, beats, gathered = Comparison(), 0, Gather(plant)
         with progress_bar() as bar:
             task = bar.add_task("replaying", total=max(to_ns - run.builder.start, 1))
             first = run.builder.start
-            for frame, assessment in forward(run, opened.history, to_ns):
-                beats += 1
-                if frame.end > from_ns and frame.end % every == 0:
-                    stretch.append(assessment)
-                if len(stretch) == 100:
-                    comparison.add(opened, stretch)
-                    stretch = []
+            for frame, assessment in forward(run, opened.history, to_ns, longest, alarms=False):
+                beats += (frame.end - frame.start) // plant.beat_ns
+                if frame.end > from_ns:
+                    gathered.add(assessment)
+                if len(gathered) == MOST_TIMES:
+                    comparison.add(opened, gathered)
                     bar.update(task, completed=frame.end - first)
-            comparison.add(opened, stretch)
+            comparison.add(opened, gathered)
     seconds = time.perf_counter() - began
     if as_json:
         print_json(

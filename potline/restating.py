@@ -12,6 +12,7 @@ from analytics.assess import warm
 from collector.forward import Run
 from collector.restating import Restating
 from plant.batch import SECOND
+from potline.booking import Booking
 from potline.exits import FOUND, INVALID, Failure
 from potline.opening import Kept, kept, opened_for_writing
 from potline.tables import print_json, print_rows, progress_bar
@@ -48,6 +49,12 @@ def restate_all(opened: Kept, told: Told) -> int:
         if not restating.under_way:
             done = opened.restatements.rows(order.start, order.end)
             changed += sum(sum(r.changed.values()) for r in done if r.version == order.version)
+    if first is not None:
+        booking = Booking(plant, opened.history, opened.spool, opened.restatements)
+        try:
+            booking.write_from(first.start)
+        finally:
+            booking.close()
     if first is not None and restating.not_done:
         raise Failure(FOUND, "the samples of that time are no longer kept: nothing was restated")
     return changed

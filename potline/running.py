@@ -102,6 +102,7 @@ def run_simulator(
     truth: Path | None,
     control: int | None,
     seconds: float | None,
+    sensor_errors: bool,
     until_eof: bool,
 ) -> None:
     """until_eof: end when standard input does, so that no plant outlives the demo it belongs to."""
@@ -109,7 +110,11 @@ def run_simulator(
 
     plant = load_plant(path)
     configure()
-    start(_simulate(plant, seed, speed, since, scenario, truth, control, seconds, until_eof))
+    start(
+        _simulate(
+            plant, seed, speed, since, scenario, truth, control, seconds, sensor_errors, until_eof
+        )
+    )
 
 
 async def _simulate(
@@ -121,6 +126,7 @@ async def _simulate(
     truth: Path | None,
     control: int | None,
     seconds: float | None,
+    sensor_errors: bool,
     until_eof: bool,
 ) -> None:
     from simulators.scenario import ScenarioError, load
@@ -140,6 +146,7 @@ async def _simulate(
                 speed=speed,
                 since_s=since,
                 scenario=faults,
+                sensor_errors=sensor_errors,
                 truth_dir=truth,
                 control_port=control,
             )

@@ -26,6 +26,7 @@ from collector.restating import Restating
 from collector.supervise import Supervisor
 from plant.model import Plant
 from potline.alarming import AlarmSink
+from potline.booking import Booking
 from potline.exits import INVALID, Failure
 from store.alarms import AlarmTable
 from store.history import History
@@ -83,6 +84,7 @@ class Stack:
         self.writer = Writer(self.spool, self.store, on_error=tell_of_store)
         self.keeper = Keeper(plant, self.spool)
         self.alarm_sink = AlarmSink(plant, self.alarms, self.keeper)
+        self.booking = Booking(plant, self.history, self.spool, self.restatements)
         self.pipeline = Pipeline(
             plant,
             self.history,
@@ -94,15 +96,19 @@ class Stack:
                 self.spool,
                 self.restatements,
                 reconcile=self.alarm_sink.reconcile,
+                on_done=self.booking.restated,
             ),
             keep_checkpoint=self.keeper.flush,
+            entered=self.booking.entered,
         )
         self.intake = Intake(
             plant, self.spool, lambda batch: self.pipeline.feed(batch, time.time_ns())
         )
         self.supervisor = Supervisor(plant, self.intake)
         self.live = LiveHub(plant, self.supervisor.statuses, self.alarms)
-        self.pipeline.sinks = (self.keeper, self.alarm_sink, self._count, self.live.publish)
+        self.pipeline.sinks = (
+            self.keeper, self.alarm_sink, self.booking, self._count, self.live.publish,
+        )  # fmt: skip
         self.metrics = CollectorRegistry()
         self.beat_seconds = Histogram(
             "potline_beat_seconds",
@@ -147,6 +153,7 @@ class Stack:
             spool=self.spool,
             alarms=self.alarms,
             restatements=self.restatements,
+            entries=self.booking.entries,
             sources=self.supervisor.statuses,
             store_error=lambda: self.writer.last_error or self.intake.blocked,
             registry=self.metrics,
@@ -186,6 +193,7 @@ class Stack:
     def close(self) -> None:
         self.alarms.close()
         self.restatements.close()
+        self.booking.close()
         self.store.close()
         self.spool.close()
 
@@ -194,7 +202,7 @@ class Stack:
         await asyncio.to_thread(self.pipeline.resume, time.time_ns())
         while True:
             # A step is never left half done: cancellation waits for the thread.
-            step = asyncio.ensure_future(asyncio.to_thread(self._step))
+            step = asyncio.ensure_future(asyncio.to_thread(self.step, time.time_ns()))
             try:
                 closed = await asyncio.shield(step)
             except asyncio.CancelledError:
@@ -202,10 +210,10 @@ class Stack:
                 raise
             await asyncio.sleep(0 if closed > 1 else STEP_S)
 
-    def _step(self) -> int:
+    def step(self, now: int) -> int:
+        """Close the beats that are due at `now` [ns], work at what is to be restated. -> beats"""
         if self.writer.failure is not None:
             raise self.writer.failure
-        now = time.time_ns()
         began = time.perf_counter()
         closed = self.pipeline.advance(now)
         if closed:
@@ -214,4 +222,5 @@ class Stack:
         done = self.pipeline.restating.done
         self.pipeline.restate(now, RESTATE_S)
         self.restated.inc(self.pipeline.restating.done - done)
+        self.booking.step(now)
         return closed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,13 @@ from potline.times import format_time
 
 
 def analyse_file(
-    path: Path, current_ka: float | None, target_v: float | None, as_json: bool
+    path: Path,
+    current_ka: float | None,
+    target_v: float | None,
+    as_json: bool,
+    zone: tzinfo = UTC,
 ) -> None:
+    """zone: of the days."""
     table = read_trace(path)
     times = times_ns(table.column("time"), path)
     voltage = numbers(table, "voltage_V", path)
@@ -32,7 +38,7 @@ def analyse_file(
         raise Failure(INVALID, f"{path}: no column current_kA: give it by --current-kA")
     target = column_or(table, "target_V", target_v, len(voltage), path)
     try:
-        result = analyse_trace(times, voltage, current, target, AnodeEffectRule())
+        result = analyse_trace(times, voltage, current, target, AnodeEffectRule(), zone)
     except ValueError as error:
         raise Failure(INVALID, f"{path}: {error}") from None
     document = result.as_dict()
@@ -59,11 +65,15 @@ def show(document: dict[str, Any]) -> None:
         "aeo_positive_mV": "AEO positive, mV",
         "aeo_algebraic_mV": "AEO algebraic, mV",
         "completeness": "completeness, 1",
+        "interval_s": "sampling interval, s",
+        "averaging_s": "voltage changes every, s",
     }
     for key, label in units.items():
         value = document[key]
         typer.echo(f"{label:32} {'—' if value is None else f'{value:.6g}'}")
-    for name in ("anode_effects", "spikes", "low_voltage_candidates"):
+    for note in document["notes"]:
+        typer.echo(f"note: {note}")
+    for name in ("days", "anode_effects", "spikes", "low_voltage_candidates"):
         rows = document[name]
         typer.echo(f"{name.replace('_', ' ')}: {len(rows)}")
         if rows:

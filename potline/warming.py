@@ -11,6 +11,7 @@ from plant.batch import SECOND, Batch
 from plant.model import AnodeEffectRule
 from potline.plants import load_plant
 from potline.running import demo_plant_file
+from simulators.simulation import Simulation
 from store.lineprotocol import Words, lines
 
 
@@ -24,3 +25,6 @@ def warm_all() -> None:
     Track.of(np.full(tags, -1, np.int64)).follow(plant, one)
     row = np.zeros(1, np.intp)
     lines(Words.of(["m"]), Words.of(["f"]), row, row, one.times, one.values, one.quality)
+    simulation = Simulation(plant, SECOND)
+    simulation.run(1)
+    simulation.truth.tables()

@@ -1,18 +1,16 @@
-"""The controller of each cell: feeds alumina and moves the beam from what it can see.
+"""The controller of a cell: feeds alumina and moves the beam from what it can see.
 
 It sees voltage, current and its own moves, never the true alumina content. domain.md §2 (demand
-feed), §7.4. All arrays are [cells].
+feed), §7.4. `cell` is a row of cell_state.NATURE, `s` one of cell_state.STATE.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
+from math import exp, nan
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from simulators.kernel import part
 
 
 class Feed(IntEnum):
@@ -24,117 +22,114 @@ class Feed(IntEnum):
     QUENCH = 3
 
 
-FEED_FACTOR = np.array([1.0, 0.70, 1.40, 1.0])  # of the theoretical consumption, by mode
+BASE, UNDER, OVER, QUENCH = (int(mode) for mode in Feed)
+FEED_FACTOR = (1.0, 0.70, 1.40, 1.0)  # of the theoretical consumption, by mode
 V0 = 1.65  # V, extrapolated to zero current
 VOLTS_PER_CM = 0.34
 
 _FILTER_S = 120.0
 _DEAD_BAND_V = 0.012
+_UNSTEADY_V = 0.3  # further off than this is an upset, no matter for the beam
 _BEAM_INTERVAL_S = 300.0
 _BEAM_CM_PER_S = 0.1
 
 _MEAN_S = 120.0
-_MEANS = 10
-_SLOPE_LIMIT = 0.45e-3  # V/min: leaner than this calls for overfeed
+MEANS = 10
+SLOPE_LIMIT = 0.45e-3  # V/min: leaner than this calls for overfeed
 _DRIFT = 0.17e-3  # V/min: the distance shrinks by 0.7 cm a day between taps
+_MIDDLE = (MEANS - 1) / 2
+_SPREAD = MEANS * (MEANS * MEANS - 1) / 12 * _MEAN_S / 60
 _UNDER_MAX_S = 4500.0
-_OVER_S = 1500.0
-_X = (np.arange(_MEANS) - (_MEANS - 1) / 2) * _MEAN_S / 60
-_SLOPE = _X / np.sum(_X**2)  # weights of the least-squares line through the last means
+OVER_S = 1500.0
 
 _QUENCH_KG_PER_S = 0.25
 _QUENCH_DUMP_KG, _QUENCH_DUMP_S = 40.0, 20.0
 
 
-class PotController:
-    def __init__(
-        self, set_voltage: Array, nominal_A: Array, consumption: Array, rng: np.random.Generator
-    ) -> None:
-        """set_voltage [V], nominal_A, consumption: alumina used at nominal current [kg/s]."""
-        cells = len(set_voltage)
-        self.mode = np.where(rng.random(cells) < 0.6, Feed.UNDER, Feed.OVER).astype(np.int64)
-        self._age_s = rng.uniform(0, _OVER_S, cells)
-        self._nominal_A = nominal_A
-        self._consumption = consumption
-        self._set_V = set_voltage.copy()
-        self._filtered_V = set_voltage.copy()
-        self._since_move_s = rng.uniform(0, _BEAM_INTERVAL_S, cells)
-        self._pending_cm = np.zeros(cells)
-        self._moved_V = np.zeros(cells)  # what all moves together should have changed
-        self._sum = np.zeros(cells)
-        self._seen_s = np.zeros(cells)
-        self._window_s = 0.0
-        self._means = np.full((cells, _MEANS), np.nan)
+@part
+def control(cell: Any, s: Any, current_A: float, dt: float) -> tuple[float, float]:
+    """One step of dt seconds. -> (alumina to feed [kg/s], beam [cm], up is positive)"""
+    target = cell.own_set_V + s.raised_V + s.startup_V
+    if target != s.set_V:
+        jump = target - s.set_V
+        s.pending_cm += jump / VOLTS_PER_CM
+        s.filtered_V += jump
+        if abs(jump) > 1e-3:  # a start-up comes down too slowly to disturb the slope
+            s.means_seen = 0
+        s.set_V = target
+    normalised = V0 + (s.voltage - V0) * cell.nominal_A / max(current_A, 1.0)
+    settled = current_A > 0.7 * cell.nominal_A and not (s.effect or s.tapping)
+    steady = settled and abs(normalised - s.set_V) < _UNSTEADY_V
+    move = _beam(s, normalised, steady, dt)
+    _slope(s, normalised, steady, dt)
+    return _feed(cell, s, dt), move
 
-    def step(
-        self,
-        dt: float,
-        voltage: Array,
-        current_A: Array,
-        set_voltage: Array,
-        anode_effect: Mask,
-        tapping: Mask,
-    ) -> tuple[Array, Array]:
-        """One step of dt seconds -> (alumina dosed [kg/s], beam move [cm, up is positive])."""
-        steady = (current_A > 0.5 * self._nominal_A) & ~anode_effect & ~tapping
-        normalised = V0 + (voltage - V0) * self._nominal_A / np.maximum(current_A, 1.0)
-        self._follow_set_point(set_voltage)
-        move = self._beam(dt, steady, normalised)
-        self._slope(dt, steady, normalised, disturbed=anode_effect | tapping)
-        return self._feed(dt, anode_effect), move
 
-    def _follow_set_point(self, set_voltage: Array) -> None:
-        jump = set_voltage - self._set_V
-        if jump.any():
-            self._pending_cm += jump / VOLTS_PER_CM
-            self._filtered_V += jump
-            self._means[jump != 0] = np.nan
-            self._set_V = set_voltage.copy()
+@part
+def _beam(s: Any, normalised: float, steady: bool, dt: float) -> float:
+    s.since_move_s += dt
+    if steady:
+        s.filtered_V += (normalised - s.filtered_V) * (1 - exp(-dt / _FILTER_S))
+        error = s.set_V - s.filtered_V
+        if s.since_move_s >= _BEAM_INTERVAL_S and abs(error) > _DEAD_BAND_V:
+            s.pending_cm += error / VOLTS_PER_CM
+            s.filtered_V = s.set_V
+            s.since_move_s = 0.0
+    reach = _BEAM_CM_PER_S * dt
+    move = min(max(s.pending_cm, -reach), reach)
+    s.pending_cm -= move
+    if s.stuck:
+        return 0.0
+    s.moved_V += move * VOLTS_PER_CM
+    return float(move)
 
-    def _beam(self, dt: float, steady: Mask, normalised: Array) -> Array:
-        gain = -np.expm1(-dt / _FILTER_S)
-        self._filtered_V += np.where(steady, (normalised - self._filtered_V) * gain, 0.0)
-        self._since_move_s += dt
-        error = self._set_V - self._filtered_V
-        due = steady & (self._since_move_s >= _BEAM_INTERVAL_S) & (np.abs(error) > _DEAD_BAND_V)
-        self._pending_cm[due] += error[due] / VOLTS_PER_CM
-        self._filtered_V[due] = self._set_V[due]
-        self._since_move_s[due] = 0.0
-        reach = _BEAM_CM_PER_S * dt
-        move = np.clip(self._pending_cm, -reach, reach)
-        self._pending_cm -= move
-        self._moved_V += move * VOLTS_PER_CM
-        return move
 
-    def _slope(self, dt: float, steady: Mask, normalised: Array, disturbed: Mask) -> None:
-        """Every two minutes: a mean of the voltage without the beam's own moves."""
-        self._sum += np.where(steady, normalised - self._moved_V, 0.0)
-        self._seen_s += np.where(steady, dt, 0.0)
-        self._window_s += dt
-        if disturbed.any():
-            self._means[disturbed] = np.nan
-        if self._window_s < _MEAN_S:
-            return
-        enough = self._seen_s > _MEAN_S / 2
-        mean = np.where(enough, self._sum * dt / np.maximum(self._seen_s, dt), np.nan)
-        self._means = np.column_stack([self._means[:, 1:], mean])
-        self._sum[:] = self._seen_s[:] = self._window_s = 0.0
-        lean = self._means @ _SLOPE + _DRIFT > _SLOPE_LIMIT  # NaN is not lean
-        self._enter(Feed.OVER, (self.mode == Feed.UNDER) & lean)
+@part
+def _slope(s: Any, normalised: float, steady: bool, dt: float) -> None:
+    """Every two minutes: a mean of the voltage without the beam's own moves."""
+    if steady:
+        s.sum_V += (normalised - s.moved_V) * dt
+        s.seen_s += dt
+    if s.effect or s.tapping:
+        s.means_seen = 0
+    s.window_s += dt
+    if s.window_s < _MEAN_S:
+        return
+    mean = s.sum_V / s.seen_s if s.seen_s > _MEAN_S / 2 else nan
+    s.sum_V = s.seen_s = s.window_s = 0.0
+    if mean != mean:
+        s.means_seen = 0
+        return
+    for i in range(MEANS - 1):
+        s.means[i] = s.means[i + 1]
+    s.means[MEANS - 1] = mean
+    s.means_seen += 1
+    if s.means_seen < MEANS or s.mode != UNDER:
+        return
+    slope = 0.0
+    for i in range(MEANS):
+        slope += (i - _MIDDLE) * s.means[i]
+    if slope / _SPREAD + _DRIFT > s.slope_limit:
+        _enter(s, OVER)
 
-    def _feed(self, dt: float, anode_effect: Mask) -> Array:
-        self._age_s += dt
-        self._enter(Feed.OVER, (self.mode == Feed.UNDER) & (self._age_s > _UNDER_MAX_S))
-        self._enter(Feed.UNDER, (self.mode == Feed.OVER) & (self._age_s > _OVER_S))
-        self._enter(Feed.OVER, (self.mode == Feed.QUENCH) & ~anode_effect)
-        self._enter(Feed.QUENCH, (self.mode != Feed.QUENCH) & anode_effect)
-        feed = FEED_FACTOR[self.mode] * self._consumption
-        quench = self.mode == Feed.QUENCH
-        if quench.any():
-            dump = np.where(self._age_s < _QUENCH_DUMP_S, _QUENCH_DUMP_KG / _QUENCH_DUMP_S, 0.0)
-            feed[quench] = (_QUENCH_KG_PER_S + dump)[quench]
-        return feed
 
-    def _enter(self, mode: Feed, which: Mask) -> None:
-        self.mode[which] = mode
-        self._age_s[which] = 0.0
+@part
+def _feed(cell: Any, s: Any, dt: float) -> float:
+    s.age_s += dt
+    if s.effect:
+        if s.mode != QUENCH:
+            _enter(s, QUENCH)
+    elif s.mode == QUENCH or (s.mode == UNDER and s.age_s > _UNDER_MAX_S):
+        _enter(s, OVER)
+    elif s.mode == OVER and s.age_s > OVER_S:
+        _enter(s, UNDER)
+    if s.mode == QUENCH:
+        dump = _QUENCH_DUMP_KG / _QUENCH_DUMP_S if s.age_s < _QUENCH_DUMP_S else 0.0
+        return float((_QUENCH_KG_PER_S + dump) * cell.scale)
+    return float(FEED_FACTOR[s.mode] * cell.consumption)
+
+
+@part
+def _enter(s: Any, mode: int) -> None:
+    s.mode = mode
+    s.age_s = 0.0

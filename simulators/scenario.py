@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from plant.batch import SECOND
 from plant.model import Plant
 from simulators.bad_data import BAD_DATA
 
@@ -32,12 +34,29 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "set_voltage": Kind("cell", "mV", None, -500, 2000),
     "block_feeder": Kind("cell", "flow", 0.0, 0, 1),
+    "empty_hopper": Kind("cell"),
+    "stick_beam": Kind("cell"),
     "alumina": Kind("cell", "percent", None, 0.5, 8),
+    "slope_limit": Kind("cell", "mV_per_min", None, 0.1, 10),
+    "shortfall": Kind("cell", "percent", None, 0, 1.5),
+    "cathode": Kind("cell", "uOhm", None, -0.3, 0.3),
+    "bypass": Kind("cell"),
     "trip_line": Kind("line", "fraction", 0.0, 0, 1),
+    "modulate_line": Kind("line", "percent", None, -40, 15),
     "freeze_tag": Kind("tag"),
+    "stick_tag": Kind("tag"),
+    "bias_tag": Kind("tag", "by", None),
+    "drift_tag": Kind("tag", "by_per_day", None),
+    "spike_tag": Kind("tag", "by", None),
+    "flip_unit": Kind("tag", "factor", 1000.0, 1e-6, 1e6),
+    "reset_counter": Kind("tag"),
+    "drop_samples": Kind("tag", "share", 0.5, 0, 1),
+    "skew_clock": Kind("source", "seconds", None, -3600, 3600),
     "drop_connection": Kind("source"),
     "bad_data": Kind("tag", "what"),
 }
+ONCE = ("alumina", "bad_data")
+"""Done at one moment; the others last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +70,13 @@ class Fault:
     what: str  # of bad_data
     at_s: float  # since the start of the simulation
     for_s: float  # inf: until cleared
+    at_ns: int | None = None  # instead of at_s: a moment, ns since the epoch
+
+    def since(self, start_ns: int) -> Fault:
+        """With at_s counted from start_ns."""
+        if self.at_ns is None:
+            return self
+        return replace(self, at_s=(self.at_ns - start_ns) / SECOND)
 
 
 def load(path: Path, plant: Plant) -> list[Fault]:
@@ -64,7 +90,19 @@ def load(path: Path, plant: Plant) -> list[Fault]:
     rows = document.get("fault", [])
     if not isinstance(rows, list):
         raise ScenarioError(f"{path}: write [[fault]] with two brackets")
-    return [fault(row, plant, f"{path}: fault {i}") for i, row in enumerate(rows, 1)]
+    return [
+        fault(each, plant, f"{path}: fault {i}")
+        for i, row in enumerate(rows, 1)
+        for each in _one_by_one(row)
+    ]
+
+
+def _one_by_one(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A row that names several cells, lines, tags or sources is one fault for each."""
+    key = next((key for key in ("cell", "line", "tag", "source") if key in row), None)
+    if key is None or not isinstance(row[key], list):
+        return [row]
+    return [{**row, key: one} for one in row[key]]
 
 
 def fault(row: Mapping[str, Any], plant: Plant, origin: str, now_s: float = 0.0) -> Fault:
@@ -73,7 +111,7 @@ def fault(row: Mapping[str, Any], plant: Plant, origin: str, now_s: float = 0.0)
     if not isinstance(name, str) or name not in KINDS:
         raise ScenarioError(f"{origin}: kind '{name}' is none of {', '.join(KINDS)}")
     kind = KINDS[name]
-    known = {"kind", "at_s", "for_s", kind.where} | ({kind.amount} - {""})
+    known = {"kind", "at_s", "at", "for_s", kind.where} | ({kind.amount} - {""})
     if unknown := sorted(set(row) - known):
         keys = ", ".join(sorted(known))
         raise ScenarioError(f"{origin}: {name} does not know '{unknown[0]}', only {keys}")
@@ -101,11 +139,28 @@ def fault(row: Mapping[str, Any], plant: Plant, origin: str, now_s: float = 0.0)
             raise ScenarioError(
                 f"{origin}: {kind.amount} = {amount:g} is not in {kind.low:g} to {kind.high:g}"
             )
+    if name == "reset_counter" and plant.tags[ids[where]].signal.kind != "counter":
+        raise ScenarioError(f"{origin}: reset_counter needs the tag of a counter, {where} is none")
+    at_ns = _moment(row, origin)
     at_s = _number(row, "at_s", now_s, origin)
     for_s = _number(row, "for_s", math.inf, origin)
     if for_s <= 0:
         raise ScenarioError(f"{origin}: for_s = {for_s:g} must be more than 0")
-    return Fault(name, where, ids[where], amount, what, at_s, for_s)
+    return Fault(name, where, ids[where], amount, what, at_s, for_s, at_ns)
+
+
+def _moment(row: Mapping[str, Any], origin: str) -> int | None:
+    at = row.get("at")
+    if at is None:
+        return None
+    if "at_s" in row:
+        raise ScenarioError(f"{origin}: write at or at_s, not both")
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        raise ScenarioError(
+            f"{origin}: at must be a date and time with its zone as 2026-12-01T00:00:00+08:00, "
+            f"not {at}"
+        )
+    return round(at.timestamp()) * SECOND
 
 
 def _ids(plant: Plant, where: str) -> Mapping[str, int]:
@@ -125,31 +180,45 @@ def _number(row: Mapping[str, Any], key: str, default: float | None, origin: str
 class Faults:
     """Which faults are active; told the time."""
 
-    def __init__(self, scenario: Iterable[Fault]) -> None:
-        self._waiting: dict[int, Fault] = dict(enumerate(scenario, 1))
-        self._last = len(self._waiting)
+    def __init__(self, scenario: Iterable[Fault], start_ns: int) -> None:
+        self._start_ns = start_ns
+        self._waiting: dict[int, Fault] = {}
+        self._last = 0
+        self._cleared: list[Fault] = []
         self.active: dict[int, Fault] = {}
+        for fault in scenario:
+            self.add(fault)
 
     def add(self, fault: Fault) -> int:
         """-> the number to clear it by."""
         self._last += 1
-        self._waiting[self._last] = fault
+        self._waiting[self._last] = fault.since(self._start_ns)
         return self._last
 
     def clear(self, number: int) -> bool:
         """End a fault, or call off one that waits. -> whether there was one"""
-        known = self.active.pop(number, None) or self._waiting.pop(number, None)
-        return known is not None
+        if (active := self.active.pop(number, None)) is not None:
+            self._cleared.append(active)
+            return True
+        return self._waiting.pop(number, None) is not None
 
-    def advance(self, now_s: float) -> list[Fault]:
-        """-> the faults that start now."""
-        for number in [n for n, f in self.active.items() if f.at_s + f.for_s <= now_s]:
-            del self.active[number]
+    def advance(self, now_s: float) -> tuple[list[Fault], list[Fault]]:
+        """-> the faults that start now, those that end."""
+        over = {n: f for n, f in self.active.items() if f.at_s + f.for_s <= now_s}
         due = {n: f for n, f in self._waiting.items() if f.at_s <= now_s}
+        for number in over:
+            del self.active[number]
         for number in due:
             del self._waiting[number]
-        self.active |= {n: f for n, f in due.items() if f.kind not in ("alumina", "bad_data")}
-        return list(due.values())
+        self.active |= {n: f for n, f in due.items() if f.kind not in ONCE}
+        ended, self._cleared = [*self._cleared, *over.values()], []
+        return list(due.values()), ended
 
-    def of(self, kind: str) -> list[Fault]:
-        return [fault for fault in self.active.values() if fault.kind == kind]
+    def next_s(self) -> float:
+        """When the next one starts or ends, inf if never."""
+        starts = [fault.at_s for fault in self._waiting.values()]
+        ends = [fault.at_s + fault.for_s for fault in self.active.values()]
+        return min([*starts, *ends], default=math.inf)
+
+    def of(self, *kinds: str) -> list[Fault]:
+        return [fault for fault in self.active.values() if fault.kind in kinds]

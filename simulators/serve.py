@@ -19,9 +19,9 @@ from plant.model import Plant, Source
 from simulators.control import ControlServer
 from simulators.mqtt_publisher import MqttPublisher
 from simulators.opcua_server import OpcUaServer
+from simulators.sample_log import SampleLog
 from simulators.scenario import Fault
 from simulators.simulation import Simulation
-from simulators.truth import SampleLog
 
 log = structlog.get_logger(__name__)
 
@@ -112,6 +112,7 @@ async def serve(
     since_s: float = 3600.0,
     seconds: float | None = None,
     scenario: Iterable[Fault] = (),
+    sensor_errors: bool = False,
     truth_dir: Path | None = None,
     control_port: int | None = None,
 ) -> None:
@@ -119,6 +120,7 @@ async def serve(
 
     speed: above 1, simulated time begins since_s ago and runs so many times faster than the clock
     until it has caught up with it, so no time stamp is ever in the future.
+    sensor_errors: each tag errs as the accuracy that the plant file states, drawn by seed.
     truth_dir: where the truth is written, at the end. control_port: see simulators.control.
     OSError when a port of the plant's own servers is taken.
     """
@@ -130,7 +132,9 @@ async def serve(
         for outlet in outlets.all:
             await stack.enter_async_context(outlet)
         ago = round(since_s * SECOND) if speed > 1 else 0
-        simulation = Simulation(plant, time.time_ns() - ago, seed, scenario)
+        simulation = Simulation(
+            plant, time.time_ns() - ago, seed, scenario, sensor_errors=sensor_errors
+        )
         if control_port is not None:
             await stack.enter_async_context(ControlServer(simulation, control_port))
         log.info("simulating", plant=plant.path, cells=len(plant.cells), tags=len(plant.tags))
@@ -153,7 +157,7 @@ async def _run(
         while sent < len(batch):
             await clock.reach(int(batch.times[sent]) + _GATHER_NS)
             due = int(np.searchsorted(batch.times, clock.now(), "right"))
-            await outlets.send(batch.take(slice(sent, due)))
+            await outlets.send(simulation.stamp(batch.take(slice(sent, due))))
             sent = due
 
 

@@ -125,6 +125,18 @@ class Restatements:
                 ),
             )
 
+    def record(self, start: int, end: int, cause: str, changed: Mapping[str, int]) -> int:
+        """What was computed again already. -> its version"""
+        now = time.time_ns()
+        with self._write() as db:
+            done = db.execute(
+                'INSERT INTO restatements (start, "end", cause, tags, noted, begun, done, changed)'
+                " VALUES (?, ?, ?, '[]', ?, ?, ?, ?)",
+                (start, end, cause, now, now, now, orjson.dumps(changed).decode()),
+            )
+        assert done.lastrowid is not None
+        return done.lastrowid
+
     def due(self) -> Restatement | None:
         """The oldest that is not done."""
         with self._lock:

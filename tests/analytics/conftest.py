@@ -39,20 +39,37 @@ SIGNALS = [
     ("voltage", "cell", "V", "gauge", 10.0),
     ("target_voltage", "cell", "V", "gauge", np.inf),
     ("bath_temperature", "cell", "degC", "gauge", np.inf),
+    ("feed_mode", "cell", "1", "state", np.inf),
+    ("alumina_fed", "cell", "kg", "counter", np.inf),
+    ("beam_position", "cell", "mm", "gauge", np.inf),
+    ("metal_tapped", "cell", "kg", "counter", np.inf),
     ("current", "line", "kA", "gauge", 10.0),
+    ("line_voltage", "line", "V", "gauge", 10.0),
     ("ac_power", "rectifier", "MW", "gauge", 30.0),
+    ("dc_power", "rectifier", "MW", "gauge", 30.0),
     ("power", "meter", "MW", "gauge", 30.0),
     ("fuel_flow", "boiler", "t/h", "gauge", 30.0),
     ("steam_flow", "boiler", "t/h", "gauge", 30.0),
     ("steam_pressure", "boiler", "MPa", "gauge", 30.0),
     ("steam_temperature", "boiler", "degC", "gauge", 30.0),
     ("feedwater_temperature", "boiler", "degC", "gauge", 30.0),
+    ("contracted_power", "site", "MW", "gauge", np.inf),
 ]
 
 FACTORS = {
     "constant.faraday": (96485.33212, "C/mol"),
     "constant.molar_mass_Al": (26.9815385, "g/mol"),
     "energy.standard_coal": (29.3076, "GJ/t"),
+    "energy.electrolysis_floor": (6.34, "kWh/kg"),
+    **{
+        f"gb21346.{name}.{level}": (limit, "kWh/t")
+        for name, limits in (
+            ("liquid_ac", (12950, 13000, 13350)),
+            ("liquid_total_ac", (13250, 13350, 13700)),
+        )
+        for level, limit in enumerate(limits, 1)
+    },
+    "gap.spread_percent": (5.0, "%"),
     "fuel.natural_gas.ncv": (48.0, "GJ/t"),
     "fuel.natural_gas.carbon": (0.01532, "t/GJ"),
     "fuel.natural_gas.oxidation": (0.99, "1"),
@@ -116,6 +133,7 @@ def build(
         "rectifier": [r.id for r in rectifiers],
         "meter": [m.id for m in meters],
         "boiler": ["B1"],
+        "site": ["T"],
     }
     tags = []
     for signal in signals.values():

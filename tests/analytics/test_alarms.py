@@ -1,24 +1,58 @@
 """The alarm machine: a table of values in, transitions out; and the rules on a running plant."""
 
-import numpy as np
-import pytest
+from typing import NamedTuple
 
-from analytics.alarms import Step, active, after
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analytics.alarms import active
 from analytics.assessment import State
-from plant.batch import SECOND
 
 NAN = float("nan")
 
 
+class Step(NamedTuple):
+    """What a rule knows of an entity: is the alarm active, how long has the change that would end
+    this lasted."""
+
+    active: bool = False
+    timer_s: float = 0.0
+
+
+def after(rule, now, value, suppressed=False):
+    """The slow twin of the kernel: the rule's entity one beat of a second later."""
+    beyond = (value > rule.high or value < rule.low) and not suppressed
+    near = value > rule.high - rule.dead_band or value < rule.low + rule.dead_band
+    unknown = value != value
+    if unknown and (now.active or not suppressed):
+        return now
+    turning = (not near and not unknown) if now.active else beyond
+    timer = now.timer_s + 1 if turning else 0.0
+    delay = rule.off_delay_s if now.active else rule.on_delay_s
+    return Step(not now.active) if turning and timer >= delay else Step(now.active, timer)
+
+
 def played(rule, values, suppressed=()):
     """Beats (from 1) at which the alarm of one entity was raised or cleared; 1 s a beat."""
-    now, turns = Step(np.zeros(1, bool), np.zeros(1, np.int64)), []
+    now, turns = Step(), []
     for beat, value in enumerate(values, 1):
-        held = np.array([beat in suppressed])
-        then = after(rule, now, np.array([float(value)]), SECOND, held)
-        if then.active[0] != now.active[0]:
-            turns.append(("raised" if then.active[0] else "cleared", beat))
+        then = after(rule, now, float(value), beat in suppressed)
+        if then.active != now.active:
+            turns.append(("raised" if then.active else "cleared", beat))
         now = then
+    return turns
+
+
+def live(make_plant, runner, rule, values):
+    """The same turns, of the first cell's beam on a running plant."""
+    run, turns = runner(make_plant(lines=1, cells=2, alarms=[rule])), []
+    for beat, value in enumerate(values, 1):
+        quality = 0 if value == value else 2
+        run.give("L1-001.beam_position", beat - 1, value, quality)
+        run.run()
+        turns += [("raised" if t["active"] else "cleared", beat) for t in run.last.transitions]
+        assert run.last.transitions["entity"].tolist() in ([], [0])
     return turns
 
 
@@ -45,8 +79,28 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("options", "values", "expected"), TABLE)
-def test_conformance(make_rule, options, values, expected):
-    assert played(make_rule(**options), values) == expected
+def test_conformance(make_plant, runner, make_rule, options, values, expected):
+    rule = make_rule(on="beam_position", **options)
+    assert played(rule, values) == expected
+    assert live(make_plant, runner, rule, values) == expected
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    values=st.lists(st.sampled_from([4.0, 5.0, 7.0, 8.0, 9.0, 10.0, 11.0, NAN]), max_size=40),
+    options=st.fixed_dictionaries(
+        {
+            "high": st.sampled_from([10.0, NAN]),
+            "low": st.sampled_from([5.0, NAN]),
+            "dead_band": st.sampled_from([0.0, 2.0]),
+            "on_delay_s": st.sampled_from([0.0, 2.0, 3.0]),
+            "off_delay_s": st.sampled_from([0.0, 2.0, 3.0]),
+        }
+    ),
+)
+def test_kernel_equals_slow_twin(make_plant, runner, make_rule, values, options):
+    rule = make_rule(on="beam_position", **options)
+    assert live(make_plant, runner, rule, values) == played(rule, values)
 
 
 def test_suppressed_is_not_raised_but_may_clear(make_rule):

@@ -27,7 +27,7 @@ from analytics.boiler_figures import (
     boiler_figures,
     sum_beat,
 )
-from analytics.figures import figures, index
+from analytics.figures import beat_figures, index
 from analytics.frame import Held, freeze
 from analytics.layout import layout
 from analytics.steam import feedwater, heat_per_steam, saturated_liquid, steam
@@ -147,7 +147,7 @@ class Beats:
         known = ~np.isnan(beat.fuel_t_per_h)
         self.fuel += np.stack([np.nan_to_num(beat.fuel_t_per_h), known])[:, None]
         self.elapsed += 1.0
-        self.table = {"boiler": np.full((len(figures()["boiler"]), len(plant.boilers)), NAN)}
+        self.table = {"boiler": np.full((len(beat_figures()["boiler"]), len(plant.boilers)), NAN)}
         sums = SimpleNamespace(
             elapsed_s=np.full((4, 1), self.elapsed), boilers=self.sums, fuel=self.fuel[0],
             fuel_s=self.fuel[1],

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.frame import NEVER, Held, freeze
+from analytics.chunk import Chunk
+from analytics.frame import NEVER, Held, freeze, summary
 from plant.batch import SECOND, Batch, Quality
 
 START, END = 1000 * SECOND, 1001 * SECOND
@@ -14,7 +15,7 @@ HOLD = np.array([SECOND // 2, 10 * SECOND, np.iinfo(np.int64).max // 4, SECOND],
 
 
 def twin(hold, start, end, held, readings):
-    """(mean, minimum, maximum, coverage, last) of one tag, second by tiny piece. readings: sorted
+    """(mean, coverage, last) of one tag, second by tiny piece. readings: sorted
     (time, value); held: (time, value) or None."""
     steps = ([held] if held else []) + readings
     pieces, last = [], np.nan
@@ -27,11 +28,10 @@ def twin(hold, start, end, held, readings):
     if steps and not np.isnan(steps[-1][1]) and steps[-1][0] + hold >= end:
         last = steps[-1][1]
     if not pieces:
-        return np.nan, np.nan, np.nan, 0.0, last
+        return np.nan, 0.0, last
     known = sum(p[0] for p in pieces)
-    values = [p[1] for p in pieces]
     mean = sum(p[0] * p[1] for p in pieces) / known
-    return mean, min(values), max(values), known / (end - start), last
+    return mean, known / (end - start), last
 
 
 sample = st.tuples(
@@ -69,7 +69,7 @@ def test_equals_slow_twin_in_any_order(rows, helds, random):
     for tag in range(TAGS):
         own = sorted((t, np.nan if q == 2 else v) for g, t, v, q in rows if g == tag)
         before = (held.times[tag], held.values[tag]) if held.times[tag] != NEVER else None
-        got = [a[tag] for a in (frame.mean, frame.minimum, frame.maximum, frame.coverage)]
+        got = [a[tag] for a in (frame.mean, frame.coverage)]
         expected = twin(int(HOLD[tag]), START, END, before, own)
         np.testing.assert_allclose([*got, frame.last[tag]], expected, rtol=1e-12, atol=1e-12)
         part = slice(frame.offsets[tag], frame.offsets[tag + 1])
@@ -82,9 +82,50 @@ def test_equals_slow_twin_in_any_order(rows, helds, random):
     shuffled = list(rows)
     random.shuffle(shuffled)
     again, after_again = freeze(HOLD, START, END, held, batch_of(shuffled))
-    for name in ("offsets", "times", "values", "quality", "mean", "coverage", "last", "maximum"):
+    for name in ("offsets", "times", "values", "quality", "mean", "coverage", "last"):
         assert getattr(again, name).tobytes() == getattr(frame, name).tobytes(), name
     assert after_again.values.tobytes() == after.values.tobytes()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, TAGS - 1),
+            st.integers(0, 99).map(lambda k: START + k * SECOND // 20),
+            st.floats(-100, 100),
+            st.sampled_from([0, 0, int(Quality.BAD)]),
+        ),
+        max_size=60,
+        unique_by=lambda s: (s[0], s[1]),
+    ),
+    helds,
+    st.lists(st.integers(1, 3), min_size=5, max_size=5),
+)
+def test_frames_cut_from_a_sorted_chunk_are_those_of_freeze(rows, helds, lengths):
+    """Frames of one beat or several, their summary that of the last beat."""
+    chunk = Chunk.of(batch_of(sorted(rows)), TAGS)
+    assert chunk is not None
+    start, held, held_cut = START, held_of(helds), held_of(helds)
+    for beats in lengths:
+        end = start + beats * SECOND
+        due = batch_of([r for r in rows if start <= r[1] < end])
+        frame, held = freeze(HOLD, start, end, held, due, beats)
+        cut, held_cut = summary(HOLD, start, end, held_cut, chunk.cut(end), beats)
+        for name in ("offsets", "times", "values", "quality", "mean", "coverage", "last"):
+            assert getattr(cut, name).tobytes() == getattr(frame, name).tobytes(), name
+        for name in ("times", "values", "quality"):
+            assert getattr(held_cut, name).tobytes() == getattr(held, name).tobytes(), name
+        start = end
+    left = [r[1] for r in rows if r[1] >= start]
+    assert chunk.left == len(left)
+    assert not left or chunk.first() == min(left)
+
+
+def test_what_is_not_sorted_is_no_chunk():
+    assert Chunk.of(batch_of([(1, 5, 0.0, 0), (0, 6, 0.0, 0)]), TAGS) is None
+    assert Chunk.of(batch_of([(1, 5, 0.0, 0), (1, 5, 1.0, 0)]), TAGS) is None
+    assert Chunk.of(batch_of([(1, 5, 0.0, 0), (1, 6, 1.0, 0)]), TAGS) is not None
 
 
 def test_of_two_with_one_time_the_first_counts():

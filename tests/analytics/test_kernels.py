@@ -3,20 +3,35 @@
 import itertools
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.cells import CELL_SUMS, CHARGE, ENERGY, KNOWN, VOLTAGE_KNOWN, integrate
+from analytics.charge import Readings, charges, integrate
 from analytics.frame import Held, freeze
-from analytics.table import by_line
+from analytics.kernel import kernel
 from plant.batch import SECOND, Batch
 
 GRID = SECOND // 10
 START = 1000 * SECOND
 HOLD = np.array([2 * SECOND, SECOND], np.int64)
-V_TAG, I_TAG = np.array([0], np.int32), np.array([1], np.int32)
-V_ON = np.array([8.0])
+I_TAG = np.array([1], np.int32)
+ENERGY, CHARGE, KNOWN, VOLTAGE_KNOWN, QUIET_ENERGY, QUIET_CHARGE, MEAN = range(7)
+
+
+@kernel
+def beat_sums(start, end, tag, r, table, out):
+    """out[7]: of one beat of the voltage in column `tag`, -1 for none."""
+    row, stop, volt, until, hold = 0, 0, np.nan, start, 0
+    if tag >= 0:
+        row, stop, hold = r.offsets[tag], r.offsets[tag + 1], r.hold_ns[tag]
+        volt, until = r.held_values[tag], r.held_times[tag] + hold
+    energy, charge, both, volt_ns, quiet_energy, quiet_charge, mean, _, _, _, _ = integrate(
+        start, end, volt, until, hold, row, stop, r, 8.0, table.first[0, 0], table.first[0, 1],
+        table,
+    )  # fmt: skip
+    sums = (energy, charge, both / 1e9, volt_ns / 1e9, quiet_energy, quiet_charge, mean)
+    for k in range(7):
+        out[k] = sums[k]
 
 
 def twin(readings, start, end):
@@ -28,17 +43,29 @@ def twin(readings, start, end):
             return past[-1][1]
         return np.nan
 
-    sums = np.zeros(CELL_SUMS)
+    sums, volts = np.zeros(7), []
     for now in range(start, end, GRID):
         volt, amp, step = value(0, now), value(1, now), GRID / SECOND
         if not np.isnan(volt):
+            volts.append(volt)
             sums[VOLTAGE_KNOWN] += step
             if not np.isnan(amp):
                 row = np.array([volt * amp, amp, 1.0]) * step
                 sums[[ENERGY, CHARGE, KNOWN]] += row
                 if volt <= 8.0:
-                    sums[[4, 5]] += row[:2]
+                    sums[[QUIET_ENERGY, QUIET_CHARGE]] += row[:2]
+    sums[MEAN] = np.mean(volts) if volts else np.nan
     return sums
+
+
+def sums_of_frame(frame, tag=0, current=I_TAG):
+    readings = Readings(
+        HOLD, frame.held.times, frame.held.values, frame.offsets, frame.times, frame.values
+    )
+    out = np.empty(7)
+    table = charges(frame.start, frame.end - frame.start, 1, current, readings)
+    beat_sums(frame.start, frame.end, tag, readings, table, out)
+    return out
 
 
 def sums_of(batch, edges):
@@ -46,12 +73,7 @@ def sums_of(batch, edges):
     for start, end in itertools.pairwise(edges):
         part = batch.take((batch.times >= start) & (batch.times < end))
         frame, held_after = freeze(HOLD, start, end, held, part)
-        out = np.empty((CELL_SUMS, 1))
-        integrate(
-            start, end, V_TAG, I_TAG, V_ON, HOLD, held.times, held.values,
-            frame.offsets, frame.times, frame.values, out,
-        )  # fmt: skip
-        parts.append(out[:, 0])
+        parts.append(sums_of_frame(frame))
         held = held_after
     return np.array(parts)
 
@@ -77,7 +99,8 @@ def test_equals_slow_twin_and_adds_over_any_beats(rows, cuts):
     whole = sums_of(batch, [START, end])[0]
     np.testing.assert_allclose(whole, expected, rtol=1e-9, atol=1e-9)
     edges = [START, *(START + c * GRID for c in sorted(cuts)), end]
-    np.testing.assert_allclose(sums_of(batch, edges).sum(axis=0), whole, rtol=1e-12, atol=1e-9)
+    parts = sums_of(batch, edges)[:, :MEAN].sum(axis=0)
+    np.testing.assert_allclose(parts, whole[:MEAN], rtol=1e-12, atol=1e-9)
 
 
 def test_a_single_reading_and_a_constant():
@@ -98,22 +121,12 @@ def test_never_mean_times_mean():
 
 def test_cells_without_tags_are_unknown():
     frame, _ = freeze(HOLD, START, START + SECOND, Held.nothing(2), Batch.empty())
-    out = np.full((CELL_SUMS, 1), np.nan)
     none = np.array([-1], np.int32)
-    integrate(
-        START, START + SECOND, none, none, V_ON, HOLD, frame.held.times, frame.held.values,
-        frame.offsets, frame.times, frame.values, out,
-    )  # fmt: skip
-    assert out.tolist() == [[0.0]] * CELL_SUMS
+    assert sums_of_frame(frame, -1, none)[:MEAN].tolist() == [0.0] * 6
+    assert np.isnan(sums_of_frame(frame, -1, none)[MEAN])
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.floats(-1e6, 1e6) | st.just(np.nan)), max_size=20))
-def test_sums_by_line_leave_gaps_out(pairs):
-    values = np.array([[v for _, v in pairs]], np.float64)
-    group = np.array([g for g, _ in pairs], np.int32)
-    for g, got in enumerate(by_line(values, group, 3)[0]):
-        known = [v for k, v in pairs if k == g and v == v]
-        total = np.nan
-        for v in known:
-            total = v if total != total else total + v
-        assert got == pytest.approx(total, nan_ok=True)
+def test_a_constant_voltage_has_exactly_its_mean():
+    times = START + np.arange(100) * 7_000_003
+    both = Batch.of(np.repeat([0, 1], 100), np.tile(times, 2), np.repeat([4.1, 600.0], 100))
+    assert sums_of(both, [START, START + SECOND])[0][MEAN] == 4.1

@@ -1,5 +1,8 @@
 """analyse_trace beside its anode effects, which test_anode_effect.py covers."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import numpy as np
 import pytest
 
@@ -111,9 +114,59 @@ def test_low_voltage_candidates_are_apart():
     assert result.aem_min * 600 / 86400 == pytest.approx(20 / 60)
 
 
-def test_averaged_data_hide_a_spike():
-    """What 10 s averages make of a 4 s spike: nothing, and of 10 s at 25 V: one sample."""
-    assert analysed([3.95, 12.4, 3.95], seconds=[0, 10, 20]).anode_effects[0].above_s == 10
+def test_averaged_data_hide_a_spike_and_say_so():
+    """A second of 25 V is a spike at 1 Hz; in 10 s averages it stays below the threshold."""
+    rng = np.random.default_rng(0)
+    volts = 3.95 + 0.01 * rng.standard_normal(600)
+    volts[302] = 25.0
+    volts[100:140] = 25.0
+    plain = analysed(volts)
+    assert len(plain.anode_effects) == 1
+    assert len(plain.spikes) == 1
+    assert plain.notes == []
+    means = volts.reshape(-1, 10).mean(axis=1)
+    averaged = analysed(means, seconds=np.arange(60) * 10)
+    assert len(averaged.anode_effects) == 1
+    assert averaged.spikes == []
+    assert averaged.interval_s == averaged.averaging_s == 10
+    assert "read every 10 s, longer than t_on of 3 s" in averaged.notes[0]
+    assert averaged.aem_min == pytest.approx(plain.aem_min, rel=0.3)
+    repeated = analysed(np.repeat(means, 10))  # written once a second all the same
+    assert repeated.interval_s == 1
+    assert repeated.averaging_s == 10
+    assert "averaged over 10 s" in repeated.notes[0]
+    assert "uncertain by 10 s" in repeated.notes[0]
+
+
+def test_a_constant_trace_has_no_averaging_interval():
+    result = analysed([3.95] * 600)
+    assert result.averaging_s is None
+    assert result.notes == []
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York", "UTC"])
+def test_midnight_in_the_site_s_zone(zone):
+    """The count belongs to the day it begins, minutes to the day they fall in."""
+    z = ZoneInfo(zone)
+    midnight = int(datetime(2026, 3, 8, tzinfo=z).timestamp())
+    seconds = np.arange(midnight - 600, midnight + 1200)
+    volts = np.full(len(seconds), 3.95)
+    for start, end in ((-60, 30), (100, 130), (1100, 1160)):
+        volts[600 + start : 600 + end] = 25.0
+    result = analyse_trace(seconds * SECOND, volts, 600.0, 3.95, RULE, z)
+    days = [(d.date, d.anode_effects, d.minutes) for d in result.days]
+    assert days == [("2026-03-07", 1, 1.0), ("2026-03-08", 1, pytest.approx(2.0))]
+    assert sum(e.above_s for e in result.anode_effects) / 60 == pytest.approx(3.0)
+
+
+def test_a_day_of_23_hours_is_one_day():
+    z = ZoneInfo("Europe/Oslo")
+    start = int(datetime(2026, 3, 28, tzinfo=z).timestamp())
+    seconds = np.arange(start, start + 3 * 86400, 60)
+    result = analyse_trace(seconds * SECOND, np.full(len(seconds), 3.95), 600.0, 3.95, RULE, z)
+    assert [d.date for d in result.days] == [
+        "2026-03-28", "2026-03-29", "2026-03-30", "2026-03-31",
+    ]  # fmt: skip
 
 
 def test_as_dict_has_the_promised_keys():
@@ -121,7 +174,7 @@ def test_as_dict_has_the_promised_keys():
     assert list(document) == [
         "energy_kWh", "charge_kAh", "voltage_V", "anode_effects", "spikes",
         "low_voltage_candidates", "aef", "aed_min", "aem_min", "aeo_positive_mV",
-        "aeo_algebraic_mV", "completeness",
+        "aeo_algebraic_mV", "completeness", "days", "interval_s", "averaging_s", "notes",
     ]  # fmt: skip
     assert list(document["anode_effects"][0]) == [
         "start", "end", "above_s", "elapsed_s", "max_V", "incomplete",

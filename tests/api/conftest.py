@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from analytics.assessment import ANODE_EFFECT, SCOPES, TRANSITION, Assessment
-from analytics.figures import figures
+from analytics.figures import beat_figures
 from analytics.frame import Frame, Held, freeze
 from api.app import create_app
 from api.context import Context
@@ -22,6 +22,7 @@ from plant.load import load
 from plant.model import Plant
 from store.alarms import AlarmTable
 from store.embedded import EmbeddedStore
+from store.entries import Entries
 from store.history import History
 from store.restatements import Restatements
 from store.spool import Spool
@@ -58,6 +59,7 @@ class House:
         self.store.open()
         self.alarms = AlarmTable(self.folder / "alarms.sqlite", self.plant)
         self.restatements = Restatements(self.folder, self.plant)
+        self.entries = Entries(self.folder / "entries.sqlite")
         self.live = LiveHub(self.plant, lambda: self.sources, self.alarms, lambda: self.now)
         self.context = Context(
             plant=self.plant,
@@ -67,6 +69,7 @@ class House:
             spool=self.spool,
             alarms=self.alarms,
             restatements=self.restatements,
+            entries=self.entries,
             sources=lambda: self.sources,
         )
         self.app = create_app(self.context, self.folder / "static")
@@ -83,11 +86,11 @@ class House:
         end = self.now if end is None else end
         frame = self.frame(end)
         tables = {
-            s: np.full((len(figures()[s]), len(self.plant.entities(s))), every) for s in SCOPES
+            s: np.full((len(beat_figures()[s]), len(self.plant.entities(s))), every) for s in SCOPES
         }
         for name, value in first.items():
             scope, figure = name.split("__")
-            row = [f.name for f in figures()[scope]].index(figure)
+            row = [f.name for f in beat_figures()[scope]].index(figure)
             tables[scope][row, 0] = value
         nothing = np.empty(0, ANODE_EFFECT), np.empty(0, TRANSITION)
         self.live.publish(frame, Assessment(end, tables, *nothing))

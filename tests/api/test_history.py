@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analytics.figures import figures
+from analytics.figures import beat_figures, figures
 from plant.batch import SECOND, Batch, Quality
 from store.contract import FigureBlock
 from store.spool import Event, Gap
@@ -103,7 +103,7 @@ async def test_no_figures_are_empty_columns(house):
 async def test_every_figure_of_the_newest_beat_explains_itself(house, scope):
     house.beat(every=1.5)
     entity = house.plant.entities(scope)[0]
-    for figure in figures()[scope]:
+    for figure in beat_figures()[scope]:
         body = await get(house, "/explain", scope=scope, entity=entity, figure=figure.name)
         assert body["value"] == 1.5
         assert body["unit"] == figure.unit
@@ -116,7 +116,33 @@ async def test_a_kept_figure_is_explained_with_the_readings_that_stood(house):
     keep_samples(house, house.now - np.array([12, 11, 9]) * SECOND, [3.9, 4.2, 5.0])
     body = await get(house, "/explain", scope="cell", entity="L1-001", figure="voltage", at="-6s")
     assert body["value"] == block.values[2, 0, 0]
-    assert {"name": "cell.voltage", "entity": "L1-001", "value": 4.2, "unit": "V"} in body["inputs"]
+    assert {
+        "name": "cell.voltage",
+        "entity": "L1-001",
+        "value": 4.2,
+        "unit": "V",
+        "uncertainty": 0.0025,
+    } in body["inputs"]
+    (record,) = body["samples"]
+    assert (record["signal"], record["tags"], record["source"]) == ("cell.voltage", 1, "pots-L1")
+    assert record["count"] == 2  # the one of now-9 s came later
+    assert record["address"]["node"] == "s=L1.001.voltage"
+    assert record["address"]["url"] == "opc.tcp://127.0.0.1:48401"
+    assert record["last"] == "2026-11-21T11:39:49Z"
+    assert body["uncertainty"]["standard"] is None or body["uncertainty"]["standard"] > 0
+
+
+async def test_an_explanation_gives_its_uncertainty_and_no_secret(house):
+    house.beat(every=1.5)
+    body = await get(
+        house, "/explain", scope="line", entity="L1", figure="total_specific_energy_hour"
+    )
+    causes = {part["cause"] for part in body["uncertainty"]["parts"]}
+    assert {"current", "current_efficiency", "rectifiers", "auxiliaries"} <= causes
+    assert body["uncertainty"]["expanded"] == pytest.approx(1.96 * body["uncertainty"]["standard"])
+    assert {record["signal"] for record in body["samples"]} >= {"line.current", "meter.power"}
+    for record in body["samples"]:
+        assert not set(record["address"]) & {"username", "password_file", "password_env"}
 
 
 async def test_anode_effects_of_a_cell(house):

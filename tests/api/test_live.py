@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from analytics.assessment import SCOPES
-from analytics.figures import figures
+from analytics.figures import beat_figures
 from api.columns import Columns
 from plant.batch import SECOND
 
@@ -46,9 +46,9 @@ def test_snapshot_is_columnar_in_the_order_of_the_plant(house):
     assert snapshot["time_ms"] == house.now // 1_000_000
     assert snapshot["stale"] is False
     for scope in SCOPES:
-        assert list(snapshot["figures"][scope]) == [f.name for f in figures()[scope]]
+        assert list(snapshot["figures"][scope]) == [f.name for f in beat_figures()[scope]]
     voltage = snapshot["figures"]["cell"]["voltage"]
-    decimals = next(f.decimals for f in figures()["cell"] if f.name == "voltage") + 1
+    decimals = next(f.decimals for f in beat_figures()["cell"] if f.name == "voltage") + 1
     assert voltage == [round(3.9512345, decimals)] + [1.0] * 47
     assert snapshot["signals"]["cell"]["voltage"] == [2.0] * 48
     assert [s["id"] for s in snapshot["sources"]] == [s.id for s in house.plant.sources]

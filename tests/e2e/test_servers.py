@@ -130,7 +130,7 @@ def test_nothing_is_lost_or_doubled_when_each_process_is_killed(
     replayed = json.loads(potline("replay", plant_file, "--json", status=None).stdout)
     assert replayed["identical"], replayed
     assert replayed["only_live"] == 0
-    assert replayed["compared"] > 10_000
+    assert replayed["compared"] > 3_000
 
 
 def missing_samples(plant, truth: Path) -> list[tuple[int, int]]:

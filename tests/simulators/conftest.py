@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,22 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="session")
 def demo() -> Plant:
     return load(HERE.parents[1] / "deploy/plants/demo.toml")
+
+
+@pytest.fixture(scope="session")
+def a_plant(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Plant]:
+    """The demo plant with lines of so many cells and with more written below it."""
+
+    def make(cells: int, more: str = "") -> Plant:
+        text = (HERE.parents[1] / "deploy/plants/demo.toml").read_text(encoding="utf-8")
+        text = text.replace(
+            'sections = { A = "001-012", B = "013-024" }', f'sections = {{ A = "001-{cells:03d}" }}'
+        )
+        path = tmp_path_factory.mktemp("plant") / "plant.toml"
+        path.write_text(text + more, encoding="utf-8")
+        return load(path)
+
+    return make
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from analytics.assessment import ANODE_EFFECT, SCOPES, TRANSITION, Assessment, Scope
-from analytics.figures import figures, index
+from analytics.figures import beat_figures, index
 from analytics.frame import Held, freeze
 from api.app import create_app
 from api.context import Context
@@ -155,7 +155,7 @@ class Month:
 
     def _tables(self) -> dict[Scope, np.ndarray]:
         tables: dict[Scope, np.ndarray] = {
-            s: np.full((len(figures()[s]), len(self.plant.entities(s))), np.nan) for s in SCOPES
+            s: np.full((len(beat_figures()[s]), len(self.plant.entities(s))), np.nan) for s in SCOPES
         }
         for scope, known in NOW.items():
             for name, value in known.items():
