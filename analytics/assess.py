@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics import alarms as rules
+from analytics import early_warning
 from analytics.assessment import ANODE_EFFECT, TRANSITION, Assessment, State
 from analytics.boiler_figures import BOILER_SUMS, Boilers, boiler_figures
 from analytics.cell_figures import BEAT_ROWS, SINGLE_ROWS, WINDOW_ROWS, cell_figures
@@ -24,6 +25,8 @@ from analytics.cell_state import (
 from analytics.cells import step_cells
 from analytics.charge import Readings, charges
 from analytics.chunk import Chunk, as_batch
+from analytics.counters import add_counted, new_counters
+from analytics.figures import index
 from analytics.frame import NEVER, Frame, Held, Rows, freeze, summary
 from analytics.gauges import integrate_gauges
 from analytics.layout import Layout, layout
@@ -43,6 +46,7 @@ from plant.batch import SECOND, Batch
 from plant.model import Plant
 
 MINUTE_NS = 60 * SECOND
+RISK_ROW = index("cell", "anode_effect_risk")
 
 
 def new_state(plant: Plant) -> State:
@@ -56,7 +60,9 @@ def new_state(plant: Plant) -> State:
             "line_sums": lines.sums,
             "line_ns": lines.ns,
             "gauges": np.zeros((2, 4, len(layout(plant).gauges))),
+            "counters": new_counters(len(layout(plant).counted)),
             "boilers": np.zeros((BOILER_SUMS, 4, len(plant.boilers))),
+            **early_warning.new_state(len(plant.cells)),
             **rules.new_state(plant),
         }
     )
@@ -78,9 +84,10 @@ def assess(
             f"the frame [{frame.start}, {frame.end}) ns holds several beats and a minute begins"
             " within it: end it at the minute"
         )
-    if not (alarms and plant.alarms):
+    within = frame.start // early_warning.BLOCK_NS != (frame.end - 1) // early_warning.BLOCK_NS
+    if not within and not (alarms and plant.alarms):
         return _assess(plant, state, frame, alarms)
-    parts = [_assess(plant, state, beat, True)[1] for beat in _beats_of(plant.hold_ns, frame)]
+    parts = [_assess(plant, state, beat, alarms)[1] for beat in _beats_of(plant.hold_ns, frame)]
     return state, replace(
         parts[-1],
         anode_effects=np.concatenate([p.anode_effects for p in parts]),
@@ -114,6 +121,7 @@ def _assess(
         at.hold_ns, frame.held.times, frame.held.values, frame.offsets, frame.times, frame.values
     )
     line_sums, line_ns = arrays["line_sums"], arrays["line_ns"]
+    early_warning.begin(arrays, frame.start)
     table = Table(at.entities)
     figures = table.figures
     current = charges(frame.start, frame.beat_ns, frame.beats, at.line_current, readings)
@@ -124,12 +132,19 @@ def _assess(
         frame.start, frame.beat_ns, frame.beats, at.first_cell, at.line_voltage, at.lines,
         at.cells, at.rules, at.voltage, at.patience_ns, at.target_energy, readings, current,
         arrays["windows"][0], noise_slots, slope_slots, cells, LineState(line_sums, line_ns),
-        np.empty((WORK, n)), np.empty((WORK_NS, n), np.int64),
+        early_warning.Watched.of(arrays), np.empty((WORK, n)), np.empty((WORK_NS, n), np.int64),
         BEAT_ROWS, figures["cell"], events, written,
     )  # fmt: skip
+    early_warning.end(early_warning.shipped_model(), arrays, frame.end)
+    figures["cell"][RISK_ROW] = arrays["warning_held"][early_warning.RISK]
     integrate_gauges(
         frame.start, frame.beat_ns, frame.beats, at.gauges, readings, arrays["gauges"], now
     )
+    told = at.counters
+    add_counted(
+        arrays["windows"][0], told.tags, told.max_rate_per_s, told.rollover, told.gap_ns,
+        at.counted, readings, arrays["counters"], arrays["gauges"],
+    )  # fmt: skip
     elapsed_s = (frame.end - arrays["windows"][0]) / SECOND
     cell_figures(
         frame.end, elapsed_s, at.first_cell, at.lines, at.carbon, at.target_kWh_per_t, cells,

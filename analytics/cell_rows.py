@@ -88,6 +88,14 @@ def cell_rows() -> Iterator[Figure]:
     t.one("since_beam_move_min", "min", 1, "Since beam move", "距上次阳极移动",
           "time since the beam last moved", "cell.beam_position",
           "a change of more than 0.2 mm between two readings", "measured")  # fmt: skip
+    t.one("anode_effect_risk", "1", 2, "Chance of an anode effect within 5 min",
+          "5分钟内效应概率",
+          "logistic model of rise, slopes, noise and feed over the last 20 min",
+          "normalised_voltage cell.target_voltage cell.feed_mode cell.beam_position"
+          " cell.metal_tapped",
+          "half-minute means, the smaller of the last two; trained and scored on simulated plants"
+          " only",
+          "docs/early-warning.md")  # fmt: skip
     t.each("voltage", "V", 3, "Charge-weighted voltage", "平均电压", "∫V·I dt / ∫I dt",
            "energy_{w} charge_{w}", STEP, ENERGY_BASICS)  # fmt: skip
     t.each("energy", "kWh", 1, "DC energy", "直流电量", "∫V·I dt", "cell.voltage line.current",

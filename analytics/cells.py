@@ -32,6 +32,7 @@ from analytics.cell_state import (
     L_SQUARE,
     LOW,
     MEAN,
+    NORMAL,
     QUICK,
     QUIET_CHARGE,
     QUIET_ENERGY,
@@ -45,8 +46,9 @@ from analytics.cell_state import (
     VOLT_NS,
 )
 from analytics.charge import integrate
+from analytics.early_warning import observe
 from analytics.kernel import bare_kernel, inlined
-from analytics.operations import dwell, feed, operate
+from analytics.operations import BEAM_MM, MODE, TAPPED_KG, dwell, feed, operate
 
 
 @bare_kernel
@@ -69,6 +71,7 @@ def step_cells(
     slope_slots: NDArray[np.int64],
     state: Any,
     lines: Any,
+    warning: Any,
     work: NDArray[np.float64],
     work_ns: NDArray[np.int64],
     rows: NDArray[np.int64],
@@ -83,9 +86,10 @@ def step_cells(
     tags: int32[n], columns of the voltage; patience_ns: int64[n], how old its last reading may be;
     target_energy: float64[n], kJ/(kA·s) at the target kWh/t. r: Readings, table: Charges, windows:
     int64[4], their starts; noise_slots, slope_slots: int64[beats], where the block or mean that
-    ends with the beat goes, -1 for none. state: CellState, lines: LineState. work: float64[WORK,
-    n], work_ns: int64[WORK_NS, n], to work in. Writes figures[rows[k]] of the last beat, k as
-    VOLTAGE to LOW; and the anode effects that changed, with the spikes, to out[: written[0]].
+    ends with the beat goes, -1 for none. state: CellState, lines: LineState, warning: Watched.
+    work: float64[WORK, n], work_ns: int64[WORK_NS, n], to work in. Writes figures[rows[k]] of the
+    last beat, k as VOLTAGE to LOW; and the anode effects that changed, with the spikes, to
+    out[: written[0]].
     Slow twins: tests/analytics.
     """
     for k in range(len(first_cell) - 1):
@@ -121,6 +125,9 @@ def step_cells(
                         _remember(c, r, state, work, work_ns)
                 accumulate(k, first, last, beat_ns, target_energy, state, lines, work, work_ns)
                 remember(first, last, begin, state, work, work_ns)
+                observe(first, last, work[NORMAL], work[TARGET_V], work[TOP], v_on,
+                        state.told[MODE], state.told[BEAM_MM], state.told[TAPPED_KG],
+                        warning.means, warning.noise, warning.sums, warning.held)  # fmt: skip
                 if noise_slots[b] >= 0:
                     for c in range(first, last):
                         end_block(c, beat_ns, noise_slots[b], cells[c].noisy, state)

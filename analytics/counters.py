@@ -114,6 +114,18 @@ class Counters:
             (gaps * SECOND).astype(np.int64),
         )
 
+    def only(self, entities: tuple[str, ...]) -> Counters:
+        """Those of these entities."""
+        rows = [i for i, entity in enumerate(self.entities) if entity in entities]
+        return Counters(
+            tuple(self.entities[i] for i in rows),
+            self.tags[rows],
+            self.power_tags[rows],
+            self.max_rate_per_s[rows],
+            self.rollover[rows],
+            self.gap_ns[rows],
+        )
+
 
 @part
 def _step(
@@ -232,6 +244,54 @@ def count(
                     increments[w, k] += own
                     carried[w, k] += counted - own
                     seconds[w, k] += (now - windows[w]) / 1e9
+
+
+@kernel
+def add_counted(
+    windows: NDArray[np.int64],
+    tags: NDArray[np.int32],
+    max_rate_per_s: NDArray[np.float64],
+    rollover: NDArray[np.float64],
+    gap_ns: NDArray[np.int64],
+    gauge: NDArray[np.int64],
+    r: Any,
+    state: Any,
+    sums: NDArray[np.float64],
+) -> None:
+    """Add what each counter [MWh] counted in a frame to sums[0, w, gauge] [MW·s] and the time that
+    it stands for to sums[1, w, gauge] [s], reading by reading.
+
+    Windows as in `count`; the sums of the minute, row 0, join the longer windows when it ends (see
+    analytics.sums), so that these get only what they have beside it. r: Readings.
+    """
+    for k in range(len(tags)):
+        g = gauge[k]
+        c = state[k]
+        for row in range(r.offsets[tags[k]], r.offsets[tags[k] + 1]):
+            value = r.values[row]
+            if not value >= 0:
+                continue
+            now = r.times[row]
+            before = c.time
+            counted, _, since, mark = _step(
+                c, now, value, max_rate_per_s[k], rollover[k], gap_ns[k]
+            )
+            if mark == 0 or mark & REPLACED or (mark & RESTARTED and counted == 0):
+                continue
+            in_minute = in_minute_s = 0.0
+            for w in range(len(windows)):
+                own = counted
+                own_s = (now - (before if since == NEVER else since)) / 1e9
+                if since != NEVER and since < windows[w]:
+                    own = counted * ((now - windows[w]) / (now - since))
+                    own_s = (now - windows[w]) / 1e9
+                if w == 0:
+                    in_minute, in_minute_s = own, own_s
+                    sums[0, 0, g] += 3600 * own
+                    sums[1, 0, g] += own_s
+                elif own_s > in_minute_s:
+                    sums[0, w, g] += 3600 * (own - in_minute)
+                    sums[1, w, g] += own_s - in_minute_s
 
 
 @kernel

@@ -12,10 +12,11 @@ The model's numbers are in analytics/data/early_warning.json, made and scored by
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from analytics.kernel import kernel, part
 from plant.batch import SECOND
 
 Floats = NDArray[np.float64]
-Arrays = dict[str, NDArray[Any]]
+Arrays = Mapping[str, NDArray[Any]]
 
 NEVER = np.iinfo(np.int64).min
 BLOCK_S = 30
@@ -59,7 +60,20 @@ FEATURES = (
 # Rows of state["warning_sums"], of the block in progress
 _SUM, _DISTANCE, _COUNT, _SQUARES, _STEPS, _LAST = range(6)
 # Rows of state["warning_held"]: what stands from block to block
-_BEAM, _TAPPED, _MODE, _OVERFEED, _DISTANCE_MEAN, _CHANCE, _RISK = range(7)
+_BEAM, _TAPPED, _MODE, _OVERFEED, _DISTANCE_MEAN, _CHANCE, RISK = range(7)
+
+
+class Watched(NamedTuple):
+    """The arrays of the state that a beat adds to."""
+
+    means: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    sums: Floats
+    held: Floats
+
+    @classmethod
+    def of(cls, state: Arrays) -> Watched:
+        return cls(*(state[f"warning_{name}"] for name in cls._fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +152,8 @@ def step(
         state, start_ns, end_ns, normalised_voltage, target_voltage, anode_effect, feed_mode,
         beam_mm, tapped_kg,
     ):  # fmt: skip
-        weigh(
-            features(state), model.mean, model.scale, model.weights, model.intercept,
-            state["warning_held"][_CHANCE], state["warning_held"][_RISK],
-        )  # fmt: skip
-    risk: Floats = state["warning_held"][_RISK].copy()
+        conclude(model, state)
+    risk: Floats = state["warning_held"][RISK].copy()
     return risk
 
 
@@ -158,19 +169,44 @@ def advance(
     tapped_kg: Floats,
 ) -> bool:
     """What `step` remembers of a beat. -> whether a block ends with it: the features are new."""
-    means, noise = state["warning_means"], state["warning_noise"]
-    sums, held, progress = state["warning_sums"], state["warning_held"], state["warning_block"]
-    block = start_ns // BLOCK_NS
-    if progress[0] == NEVER:
-        progress[0] = block
-    if turn(block, means, noise, sums, held, progress):  # beats were left out
-        held[_CHANCE] = np.nan
-        held[_RISK] = np.nan
-    observe(
+    begin(state, start_ns)
+    observe_all(
         normalised_voltage, target_voltage, anode_effect, feed_mode, beam_mm, tapped_kg,
-        means, noise, sums, held,
+        state["warning_means"], state["warning_noise"], state["warning_sums"],
+        state["warning_held"],
     )  # fmt: skip
-    return turn(end_ns // BLOCK_NS, means, noise, sums, held, progress)
+    return _turned(state, end_ns)
+
+
+def begin(state: Arrays, start_ns: int) -> None:
+    """A frame starts: blocks for which no beat came are unknown."""
+    progress = state["warning_block"]
+    if progress[0] == NEVER:
+        progress[0] = start_ns // BLOCK_NS
+    if _turned(state, start_ns):
+        state["warning_held"][_CHANCE] = np.nan
+        state["warning_held"][RISK] = np.nan
+
+
+def end(model: Model, state: Arrays, end_ns: int) -> None:
+    """A frame ends, and with it perhaps a block: the risk is weighed again."""
+    if _turned(state, end_ns):
+        conclude(model, state)
+
+
+def conclude(model: Model, state: Arrays) -> None:
+    """Weigh the features of the block that has just ended."""
+    weigh(
+        features(state), model.mean, model.scale, model.weights, model.intercept,
+        state["warning_held"][_CHANCE], state["warning_held"][RISK],
+    )  # fmt: skip
+
+
+def _turned(state: Arrays, time_ns: int) -> bool:
+    return turn(
+        time_ns // BLOCK_NS, state["warning_means"], state["warning_noise"],
+        state["warning_sums"], state["warning_held"], state["warning_block"],
+    )  # fmt: skip
 
 
 def features(state: Arrays) -> Floats:
@@ -184,7 +220,7 @@ def features(state: Arrays) -> Floats:
 
 
 @kernel
-def observe(
+def observe_all(
     voltage: Floats,
     target: Floats,
     anode_effect: Floats,
@@ -196,22 +232,48 @@ def observe(
     sums: Floats,
     held: Floats,
 ) -> None:
-    """Add a beat of each cell to its block; forget the cell's blocks where something was done."""
-    for c in range(len(voltage)):
+    """A beat of every cell. anode_effect: 0/1."""
+    n = len(voltage)
+    observe(0, n, voltage, target, anode_effect, 0.5, feed_mode, beam, tapped,
+            means, noise, sums, held)  # fmt: skip
+
+
+@part
+def observe(
+    first: int,
+    last: int,
+    voltage: Any,
+    target: Any,
+    effect: Any,
+    limit: float,
+    feed_mode: Any,
+    beam: Any,
+    tapped: Any,
+    means: Any,
+    noise: Any,
+    sums: Any,
+    held: Any,
+) -> None:
+    """Add a beat of the cells [first, last) to their blocks; forget the blocks of a cell where
+    something was done or `effect` is above `limit`."""
+    for c in range(first, last):
+        burning = effect[c] > limit
         raised = abs(beam[c] - held[_BEAM, c]) > RAISED_MM
         other_scale = (beam[c] == beam[c]) != (held[_BEAM, c] == held[_BEAM, c])
         tapping = tapped[c] > held[_TAPPED, c]
-        if anode_effect[c] == 1.0 or raised or other_scale or tapping:
-            means[:, c] = np.nan
-            noise[:, c] = np.nan
-            sums[:_LAST, c] = 0.0
+        if burning or raised or other_scale or tapping:
+            for b in range(BLOCKS):
+                means[b, c] = np.nan
+                noise[b, c] = np.nan
+            for row in range(_LAST):
+                sums[row, c] = 0.0
             sums[_LAST, c] = np.nan
-            held[_CHANCE, c] = held[_RISK, c] = np.nan
+            held[_CHANCE, c] = held[RISK, c] = np.nan
         held[_BEAM, c] = beam[c]
         held[_TAPPED, c] = tapped[c]
         held[_MODE, c] = feed_mode[c]
         distance = 1000 * (voltage[c] - target[c])
-        if anode_effect[c] == 1.0 or not abs(distance) < SPIKE_MV:
+        if burning or not abs(distance) < SPIKE_MV:
             sums[_LAST, c] = np.nan
             continue
         moved = MV_PER_MM * beam[c] if beam[c] == beam[c] else 0.0

@@ -15,6 +15,7 @@ from analytics.anode_effect import RULE, rule_row
 from analytics.assessment import SCOPES, Scope
 from analytics.boiler_layout import BoilerLayout, boiler_layout
 from analytics.cell_state import CELL
+from analytics.counters import Counters
 from analytics.formulas import fuel_co2_per_t, metal_per_charge
 from analytics.line_plant import LinePlant, line_plant
 from plant.batch import SECOND
@@ -51,6 +52,8 @@ class Layout:
     gauges: Columns
     rectifier_gauges: slice
     fuel_gauges: slice
+    counters: Counters  # of rectifiers and meters that tell no power
+    counted: NDArray[np.int64]  # [counters], the gauge that each stands for
     # boilers
     boilers: tuple[Boiler, ...]
     boiler: BoilerLayout
@@ -169,7 +172,21 @@ def _build(plant: Plant, since: int | None) -> Layout:
         for b in boilers
     ]
     site = plant.site
+    ids = {
+        "rectifier": plant.entities("rectifier"),
+        "auxiliary": tuple(m.id for m in plant.meters if m.kind == "auxiliary"),
+        "dc_source": tuple(m.id for m in plant.meters if m.kind == "dc_source"),
+    }
+    silent = {
+        entity: parts[name].start + i
+        for name, own in ids.items()
+        for i, entity in enumerate(own)
+        if gauges[name][i] < 0
+    }
+    counters = Counters.of(plant).only(tuple(silent))
     return Layout(
+        counters=counters,
+        counted=np.array([silent[entity] for entity in counters.entities], np.int64),
         zone=site.zone,
         shifts=site.shifts,
         entities={scope: len(plant.entities(scope)) for scope in SCOPES},

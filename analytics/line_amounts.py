@@ -141,7 +141,8 @@ def line_amounts(
     if measured_s > 0 and both_s > 0:
         a[MEASURED_CELLS] = at.cells[k] * a[DC] / both_s
     a[RECTIFIED] = rectified if rectified == rectified else a[MEASURED] - source_rate
-    a[SHARE] = min(both_s / at.cells[k], ac_s, aux_s) / elapsed
+    # a counter's reading may stand for time before the window
+    a[SHARE] = min(both_s / at.cells[k], ac_s, aux_s, elapsed) / elapsed
 
     cells = slice(first_cell[k], first_cell[k + 1])
     minutes = carbon_ns(above[w, cells], carbon[cells]) / 60e9

@@ -33,6 +33,7 @@ def fingerprint(plant: Plant) -> str:
     for line in plant.lines:
         rows.append(repr((line.id, line.extrapolated_voltage_V, line.anode_effect)))
     rows += [repr(b.id) for b in plant.boilers]
+    rows += [repr((n, a.dtype.descr, a.shape)) for n, a in new_state(plant).arrays.items()]
     site = plant.site
     rows.append(repr((site.time_zone, site.shifts, plant.time.beat_s)))
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
