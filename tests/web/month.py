@@ -155,7 +155,8 @@ class Month:
 
     def _tables(self) -> dict[Scope, np.ndarray]:
         tables: dict[Scope, np.ndarray] = {
-            s: np.full((len(beat_figures()[s]), len(self.plant.entities(s))), np.nan) for s in SCOPES
+            s: np.full((len(beat_figures()[s]), len(self.plant.entities(s))), np.nan)
+            for s in SCOPES
         }
         for scope, known in NOW.items():
             for name, value in known.items():
