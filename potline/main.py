@@ -224,12 +224,20 @@ def analyse(
     target_V: Annotated[
         float | None, typer.Option("--target-V", help="When the file has no target_V.")
     ] = None,
+    v_on: Annotated[float, typer.Option(help="An anode effect is above this, V.")] = 8.0,
+    t_on: Annotated[float, typer.Option(help="For at least so long, s.")] = 3.0,
+    v_off: Annotated[float, typer.Option(help="And ends at this, V.")] = 8.0,
+    t_merge: Annotated[float, typer.Option(help="One that follows sooner is the same, s.")] = 900,
+    time_zone: Annotated[str, typer.Option(help="Of the days.")] = "UTC",
     json: Json = False,
 ) -> None:
     """One cell's trace: energy, charge, voltage, anode effects, spikes, completeness."""
+    from plant.model import AnodeEffectRule
+    from potline.times import zone_of
     from potline.tracing import analyse_file
 
-    analyse_file(file, current_kA, target_V, json)
+    rule = AnodeEffectRule(v_on_V=v_on, t_on_s=t_on, v_off_V=v_off, t_merge_s=t_merge)
+    analyse_file(file, current_kA, target_V, json, rule, zone_of(time_zone))
 
 
 @app.command()

@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from plant.batch import SECOND
 from potline.exits import INVALID, Failure
 
 UNITS_S = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """A time zone by its IANA name. Raises Failure."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Failure(
+            INVALID, f"unknown time zone {name!r}: write an IANA name such as Asia/Shanghai"
+        ) from None
 
 
 def parse_time(text: str, zone: ZoneInfo) -> int:

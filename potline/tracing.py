@@ -21,12 +21,15 @@ from potline.exits import INVALID, Failure
 from potline.tables import print_json, print_rows
 from potline.times import format_time
 
+DEFAULT_RULE = AnodeEffectRule()
+
 
 def analyse_file(
     path: Path,
     current_ka: float | None,
     target_v: float | None,
     as_json: bool,
+    rule: AnodeEffectRule = DEFAULT_RULE,
     zone: tzinfo = UTC,
 ) -> None:
     """zone: of the days."""
@@ -38,7 +41,7 @@ def analyse_file(
         raise Failure(INVALID, f"{path}: no column current_kA: give it by --current-kA")
     target = column_or(table, "target_V", target_v, len(voltage), path)
     try:
-        result = analyse_trace(times, voltage, current, target, AnodeEffectRule(), zone)
+        result = analyse_trace(times, voltage, current, target, rule, zone)
     except ValueError as error:
         raise Failure(INVALID, f"{path}: {error}") from None
     document = result.as_dict()

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.boiler_book import boiler_book
 from analytics.boiler_figures import (
     BOILER_SUMS,
     BURNT,
@@ -286,27 +285,3 @@ def test_kernel_is_its_slow_twin(mean, coverage):
         want |= {MADE: made * coverage[1], MADE_S: coverage[1]}
     np.testing.assert_allclose(sums[:, 0], list(want.values()), rtol=1e-12, atol=1e-300)
     np.testing.assert_allclose(losses[:, 0], [q2, q3, air], rtol=1e-12)
-
-
-def test_the_day_by_analysis(plant):
-    """GAS as the plant file says; COAL's ash was analysed; BARE's is known only by analysis."""
-    closing = {
-        "efficiency_day": np.array([93.0, 88.0, 85.0]),
-        "flue_loss_day": np.array([5.0, 6.0, 7.0]),
-        "unburned_gas_loss_day": np.array([0.05, 0.1, NAN]),
-    }
-    slow = {
-        "fuel_heating_value": np.array([NAN, 22.0, NAN]),
-        "unburned_carbon_loss": np.array([NAN, 4.0, 3.0]),
-        "slag_loss": np.array([NAN, 0.5, 0.3]),
-    }
-    found = boiler_book(plant, closing, slow)
-    assert found["efficiency_by_analysis"][0] == 93.0
-    assert found["efficiency_by_analysis"][1] == pytest.approx(88.0 * 23.076 / 22.0)
-    indirect = found["efficiency_indirect_by_analysis"]
-    assert indirect[0] == pytest.approx(100 - 5.0 - 0.05 - 1.1)
-    assert indirect[1] == pytest.approx(100 - 6.0 - 0.1 - 4.5 - 0.6)
-    assert np.isnan(indirect[2])  # its unburnt gas is not known
-    closing["unburned_gas_loss_day"][2] = 0.2
-    bare = boiler_book(plant, closing, slow)["efficiency_indirect_by_analysis"][2]
-    assert bare == pytest.approx(100 - 7.0 - 0.2 - 3.3 - 1.1)
