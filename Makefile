@@ -1,7 +1,7 @@
 # GNU make and a POSIX shell. `make help` lists what there is.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev page demo provision test check bench picture secrets lock clean
+.PHONY: help venv dev page demo provision test check bench studies picture secrets lock clean
 
 ARGS ?=
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -75,9 +75,16 @@ check: dev web/node_modules/.package-lock.json tools/lint/node_modules/.package-
 	@tools/npm --prefix tools/lint exec --no -- dclint --max-warnings 0 deploy/compose.yaml
 	@$(BIN)/python -m pip --disable-pip-version-check check >/dev/null
 
+STUDIES := coverage early_warning truth
+
 bench: dev ## run the benchmarks, one after another
-	@failed=0; for file in benchmarks/[a-z]*.py; do \
-	$(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" || { echo "failed: $$file" >&2; failed=1; }; echo; done; exit $$failed
+	@failed=0; for name in $(filter-out $(STUDIES),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
+	$(BIN)/python -m "benchmarks.$$name" || { echo "failed: $$name" >&2; failed=1; }; echo; done; exit $$failed
+
+studies: dev ## figures against a simulated truth, an hour: docs/truth.md, docs/early-warning.md
+	@$(BIN)/python -m benchmarks.coverage
+	@$(BIN)/python -m benchmarks.early_warning --write
+	@$(BIN)/python -m benchmarks.truth --out docs/truth.md
 
 picture: venv dev page ## take docs/picture.png from a running demo
 	@echo "picture  running the demo for four minutes, so that the trends have a shape"
