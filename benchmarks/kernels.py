@@ -66,6 +66,13 @@ each = "cell"
 source = "pots"
 node = "s={line}.{cell}.{name}"
 signals = ["voltage", "target_voltage", "feed_mode", "alumina_fed", "beam_position", "metal_tapped"]
+[tags.interval_s]
+voltage = 1
+target_voltage = 60
+feed_mode = 60
+alumina_fed = 60
+beam_position = 60
+metal_tapped = 60
 [[tags]]
 each = "line"
 source = "pots"
