@@ -81,10 +81,10 @@ bench: dev ## run the benchmarks, one after another
 	@failed=0; for name in $(filter-out $(STUDIES),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
 	$(BIN)/python -m "benchmarks.$$name" || { echo "failed: $$name" >&2; failed=1; }; echo; done; exit $$failed
 
-studies: dev ## figures against a simulated truth, an hour: docs/truth.md, docs/early-warning.md
+studies: dev ## figures against a simulated truth, an hour; docs/early-warning.md
 	@$(BIN)/python -m benchmarks.coverage
 	@$(BIN)/python -m benchmarks.early_warning --write
-	@$(BIN)/python -m benchmarks.truth --out docs/truth.md
+	@$(BIN)/python -m benchmarks.truth
 
 picture: venv dev page ## take docs/picture.png from a running demo
 	@echo "picture  running the demo for four minutes, so that the trends have a shape"

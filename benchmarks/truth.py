@@ -1,6 +1,6 @@
 """A simulated week through the real pipeline, each figure against the truth.
 
-    python -m benchmarks.truth [--days 7] [--cells 60] [--seed 1] [--out docs/truth.md]
+    python -m benchmarks.truth [--days 7] [--cells 60] [--seed 1]
 
 Two lines of so many cells with the default faults and with sensor errors drawn from the accuracies
 that the plant file states. Samples go through intake, spool, calculation and embedded store; the
@@ -118,12 +118,7 @@ def rows(plant: Plant) -> Iterator[Row]:
     yield Row("line", "cf4_day", 24, hourly("lines", "cf4_kg"))
     yield Row("line", "pfc_co2e_day", 24, pfc)
     yield Row("line", "pfc_overvoltage_co2e_day", 24, pfc)
-    yield Row(
-        "boiler",
-        "efficiency_day",
-        24,
-        over(hourly("boilers", "heat_GJ", 100), hourly("boilers", "fuel_GJ")),
-    )
+    yield Row("boiler", "efficiency_day", 24, boiler_efficiency)
 
 
 async def collect(plant: Plant, stack: Stack, batches: Iterable[Batch]) -> None:
@@ -262,7 +257,6 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--cells", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -295,13 +289,6 @@ def main() -> None:
         )
         stack.close()
     print(text)
-    if asked.out:
-        page = asked.out.read_text("utf-8")
-        head, _ = page.split(MARKER, 1)
-        asked.out.write_text(f"{head}{MARKER}\n\n{text}\n", "utf-8")
-
-
-MARKER = "<!-- made by benchmarks/truth.py -->"
 
 
 if __name__ == "__main__":
