@@ -24,14 +24,8 @@ from plant.model import Plant
 AGREE_PERCENT = 10.0
 """So close the two PFC methods are taken to agree."""
 AGREED, ABOVE, BELOW, NO_COEFFICIENT, NO_ANODE_EFFECT = range(5)
-GAP_REASONS: Mapping[int, str] = {
-    AGREED: "the methods agree within 10 %",
-    ABOVE: "anode effects ran at a higher voltage than the one at which the methods agree",
-    BELOW: "anode effects ran at a lower voltage than the one at which the methods agree",
-    NO_COEFFICIENT: "no overvoltage coefficient for this technology in the plant's PFC factors",
-    NO_ANODE_EFFECT: "no anode effect in these days",
-}
-"""Why the overvoltage method gives something else than the slope method, by code."""
+"""Codes of `pfc_gap_reason`: the methods agree; anode effects ran above, or below, the voltage at
+which they do; no overvoltage coefficient in the plant's PFC factors; no anode effect."""
 
 
 def book(plant: Plant, days: DayRows, slow: SlowValues) -> dict[Scope, Floats]:

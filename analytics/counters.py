@@ -19,8 +19,8 @@ When it was counted: between the two readings. An increment belongs to the beat 
 reading as a whole; sums of beats then add up to the counter, and at the edge of a window at most
 one reading's increment stands on the other side. After a gap (longer than `gap_ns`), and when the
 rise is too large for the time since the reading before (a register that stood still), it is spread
-evenly since the reading before or the last change: each window gets the share of its own time, and
-what belongs to windows before it is `carried`: increments + carried is the same in every window.
+evenly since the reading before or the last change: each window gets the share of its own time;
+what belongs to windows that have ended is in none of theirs.
 """
 
 from __future__ import annotations
@@ -190,63 +190,6 @@ def _step(
 
 
 @kernel
-def count(
-    windows: NDArray[np.int64],
-    tags: NDArray[np.int32],
-    max_rate_per_s: NDArray[np.float64],
-    rollover: NDArray[np.float64],
-    gap_ns: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    times: NDArray[np.int64],
-    values: NDArray[np.float64],
-    state: Any,
-    increments: NDArray[np.float64],
-    seconds: NDArray[np.float64],
-    carried: NDArray[np.float64],
-    aside: NDArray[np.float64],
-    marks: NDArray[np.uint8],
-) -> None:
-    """What each counter counted in a frame, for each window that holds it.
-
-    windows: int64[w] ns, their starts, none after the frame's. Per counter [n]: tags (columns),
-    max_rate_per_s [unit/s], rollover [unit], gap_ns; state COUNTER[n], changed. offsets, times,
-    values: the frame's; NaN and negative values are no readings. Writes increments[w, n] [unit],
-    seconds[w, n], the time that they and standstill stand for, carried[w, n] [unit], what
-    windows before these counted; aside[n] [unit]; marks uint8[n], all of the frame.
-    Slow twin: tests/analytics/test_counters.py.
-    """
-    for k in range(len(tags)):
-        increments[:, k] = 0.0
-        seconds[:, k] = 0.0
-        carried[:, k] = 0.0
-        aside[k] = 0.0
-        marks[k] = 0
-        c = state[k]
-        for row in range(offsets[tags[k]], offsets[tags[k] + 1]):
-            value = values[row]
-            if not value >= 0:
-                continue
-            now = times[row]
-            before = c.time
-            counted, off, since, mark = _step(
-                c, now, value, max_rate_per_s[k], rollover[k], gap_ns[k]
-            )
-            aside[k] += off
-            marks[k] |= mark
-            if mark == 0 or mark & REPLACED or (mark & RESTARTED and counted == 0):
-                continue
-            for w in range(len(windows)):
-                if since == NEVER or since >= windows[w]:
-                    increments[w, k] += counted
-                    seconds[w, k] += (now - (before if since == NEVER else since)) / 1e9
-                else:
-                    own = counted * ((now - windows[w]) / (now - since))
-                    increments[w, k] += own
-                    carried[w, k] += counted - own
-                    seconds[w, k] += (now - windows[w]) / 1e9
-
-
-@kernel
 def add_counted(
     windows: NDArray[np.int64],
     tags: NDArray[np.int32],
@@ -259,10 +202,13 @@ def add_counted(
     sums: NDArray[np.float64],
 ) -> None:
     """Add what each counter [MWh] counted in a frame to sums[0, w, gauge] [MW·s] and the time that
-    it stands for to sums[1, w, gauge] [s], reading by reading.
+    it and standstill stand for to sums[1, w, gauge] [s], reading by reading.
 
-    Windows as in `count`; the sums of the minute, row 0, join the longer windows when it ends (see
-    analytics.sums), so that these get only what they have beside it. r: Readings.
+    windows: int64[w] ns, their starts, the shortest first, none after the frame's. What windows
+    share goes to the first alone: a minute's sums join the longer ones when it ends (see
+    analytics.sums). Per counter [n]: tags (columns), max_rate_per_s [MWh/s], rollover [MWh],
+    gap_ns; state COUNTER[n], changed. r: Readings; NaN and negative values are none.
+    Slow twin: tests/analytics/test_counters.py.
     """
     for k in range(len(tags)):
         g = gauge[k]

@@ -130,8 +130,3 @@ def _flags(
             flag |= away > np.maximum(FAR * spread[line_of], abs(least))
         flags.append(flag)
     return flags
-
-
-def reasons_of(code: int) -> tuple[Reason, ...]:
-    """The reasons in a value of the figure `low_efficiency`."""
-    return tuple(reason for reason in REASONS if code & reason.bit)

@@ -26,10 +26,6 @@ class Table:
         """values: float64[entities], in the figure's unit."""
         self.figures[scope][index(scope, name)] = values
 
-    def put_windows(self, scope: Scope, name: str, values: Floats) -> None:
-        """values: float64[4, entities], for minute, hour, shift and day."""
-        self.windows(scope, name)[:] = values
-
     def row(self, scope: Scope, name: str) -> Floats:
         """float64[entities]: a figure put before."""
         row: Floats = self.figures[scope][index(scope, name)]

@@ -23,7 +23,6 @@ Floats = NDArray[np.float64]
 HOURS_A_YEAR = 8760.0
 LARGEST_MV = 300.0
 """Beyond this the first order says nothing."""
-FACTORS = ("what_if.", "constant.", "grid.")
 
 
 class WhatIfError(ValueError):

@@ -33,8 +33,8 @@ class Context:
     spool: Spool
     alarms: AlarmTable
     restatements: Restatements
+    entries: Entries
     sources: Callable[[], Sequence[SourceStatus]]
-    entries: Entries | None = None  # None: nothing can be entered here
     store_error: Callable[[], str] = reachable  # why the writer cannot write, "" while it can
     registry: CollectorRegistry = field(
         default_factory=CollectorRegistry

@@ -16,7 +16,7 @@ from api.problems import Problem
 from api.times import End, Start, interval, iso, parse
 from plant.batch import SECOND
 from plant.model import Signal
-from store.entries import Entries, Entry, EntryError, checked, enterable
+from store.entries import Entry, EntryError, checked, enterable
 
 MOST_DAYS = 3660.0
 DAYS_NS = 30 * 86_400 * SECOND
@@ -79,7 +79,7 @@ def enter(context: Ctx, body: EntryIn | list[EntryIn]) -> Response:
     """Keep one value or a list, all or none; durable when answered. Of several entries of one
     signal and time the one entered last stands; nothing is overwritten."""
     given = body if isinstance(body, list) else [body]
-    table, signals, now = _table(context), enterable(context.plant), context.live.now()
+    table, signals, now = context.entries, enterable(context.plant), context.live.now()
     if not 0 < len(given) <= MOST_ENTRIES:
         raise Problem(
             422, "Not a list of entries", f"{len(given)} entries",
@@ -104,7 +104,7 @@ def entries(
 ) -> Response:
     """Entries of samples taken in the range, by default the last 30 days; newest sample first, of
     each time the one that stands and after it those that it corrects."""
-    table, signals, now = _table(context), enterable(context.plant), context.live.now()
+    table, signals, now = context.entries, enterable(context.plant), context.live.now()
     tags = [
         tag
         for tag, row in signals.items()
@@ -121,15 +121,6 @@ def entries(
     found = table.standing(sorted({row.tag for row in rows}), since, until)
     standing = {repr(row) for row in found}  # NaN is not equal to itself
     return Json({"entries": [_body(signals, row, standing) for row in rows]})
-
-
-def _table(context: Context) -> Entries:
-    if context.entries is None:
-        raise Problem(
-            503, "Nothing can be entered", "this server was started without its table of entries",
-            "send the value to the server that `potline run` starts",
-        )  # fmt: skip
-    return context.entries
 
 
 def _checked(

@@ -18,6 +18,7 @@ from analytics.what_if import LARGEST_MV, Answer, Standing, WhatIfError, what_if
 from api.context import Ctx
 from api.daily import last_known
 from api.encode import Json
+from api.lookup import newest_beat
 from api.problems import Problem
 from api.shapes import Body, FactorBody
 from api.times import iso
@@ -111,15 +112,7 @@ def set_voltage(context: Ctx, question: Question) -> Response:
     """The change of kWh/t, MWh, tCO2e and cost a year when the set voltage of these cells changes,
     to first order from the newest beat, with what stands against it: noise, anode effects, and
     what it does to anode-cathode distance, heat and superheat. Nothing is written to a cell."""
-    newest = context.live.assessment
-    if newest is None:
-        raise Problem(
-            503,
-            "No beat yet",
-            "potline has just started and has computed nothing so far",
-            "try again in a few seconds",
-            {"Retry-After": "2"},
-        )
+    newest = newest_beat(context.live)
     plant = context.plant
 
     def figure(scope: Scope, name: str) -> Floats:

@@ -34,6 +34,7 @@ from api.server import Server, listen
 from plant.batch import Batch
 from plant.load import load
 from store.alarms import AlarmTable
+from store.entries import FILE, Entries
 from store.history import History
 from store.open import open_store
 from store.restatements import Restatements
@@ -50,8 +51,9 @@ def serve(plant_file: Path, folder: str, beats: int, pipe: Connection) -> None:
     store = open_store(plant)
     alarms = AlarmTable(Path("alarms.sqlite"), plant)
     live = LiveHub(plant, tuple, alarms)
+    entries = Entries(Path(FILE))
     history, restatements = History(store, spool), Restatements(Path(), plant)
-    context = Context(plant, live, store, history, spool, alarms, restatements, tuple)
+    context = Context(plant, live, store, history, spool, alarms, restatements, entries, tuple)
     random = np.random.default_rng(1)
 
     def publish() -> None:

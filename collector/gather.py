@@ -37,10 +37,6 @@ class Gather:
         """Times gathered so far."""
         return max(len(part.times) for part in self._parts)
 
-    def wants(self, time: int) -> bool:
-        """Is anything of this beat kept?"""
-        return any(time % part.every == 0 for part in self._parts)
-
     def add(self, assessment: Assessment) -> None:
         for part in self._parts:
             if assessment.time % part.every == 0:

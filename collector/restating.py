@@ -30,6 +30,7 @@ DAY_NS = 86400 * SECOND
 QUIET_NS = SECOND
 """What is late comes in bursts: work begins when nothing was noted for this long."""
 RETRY_NS = 10 * SECOND
+FOREVER = np.iinfo(np.int64).max
 NOT_COMPARED = ("fingerprint", "newest", "first")
 
 log = structlog.get_logger()
@@ -165,10 +166,10 @@ class Restating:
 
     def _stands(self, work: Work, beat: int) -> bool:
         """Is the state at this beat the one that was kept? Otherwise it is kept now."""
-        kept = self._spool.checkpoint(beat)
-        newest = self._spool.checkpoints(None)
-        if kept is None and newest is not None and newest.beat > beat:
+        beats = self._spool.checkpoint_beats(beat, FOREVER)
+        if beats and beat not in beats:
             return False
+        kept = self._spool.checkpoint(beat) if beats else None
         checkpoint = work.run.checkpoint()
         if kept is not None and beat >= work.order.end and self._same(kept, checkpoint):
             return True

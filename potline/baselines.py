@@ -25,7 +25,6 @@ from potline.tables import print_json, print_rows
 from potline.times import parse_time
 
 DAY_NS = 86400 * SECOND
-TERM = ("name", "coefficient", "standard_error", "adjusted_standard_error", "p_value")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analytics.charge import Readings
 from analytics.counters import (
     GAP,
     JITTER,
@@ -17,8 +18,8 @@ from analytics.counters import (
     RETURNED,
     ROLLED,
     Counters,
+    add_counted,
     between,
-    count,
     new_counters,
     readings,
 )
@@ -131,6 +132,21 @@ SOME = st.one_of(
 )
 
 
+def counted_in(starts, rollover, times, values, state):
+    """float64[3, windows] of a frame: counted in each window [MWh], the time it stands for [s], and
+    what windows before it counted. starts: ns, the longest window first."""
+    windows = np.array([*starts[::-1], np.iinfo(np.int64).min])  # the last holds everything
+    sums = np.zeros((2, len(windows), 1))
+    r = Readings(*[np.zeros(1)] * 3, np.array([0, len(times)]), times, values)
+    add_counted(
+        windows, np.zeros(1, np.int32), np.array([MOST]), np.array([rollover]),
+        np.array([60 * SECOND]), np.zeros(1, np.int64), r, state, sums,
+    )  # fmt: skip
+    sums[:, 1:] += sums[:, :1]
+    amount, seconds = sums[0, :, 0] / 3600, sums[1, :, 0]
+    return np.array([amount[:-1], seconds[:-1], amount[-1] - amount[:-1]])[:, ::-1]
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.tuples(SOME, st.sampled_from([1, 1, 1, 5, 200])), max_size=40),
@@ -150,17 +166,10 @@ def test_kernel_is_its_slow_twin(steps, cumulative, rollover):
     half = len(values) // 2  # two frames; all but one window begin between them
     edge = times[half] if times else 0
     got = np.zeros((3, 4))
-    aside, marks = np.zeros(1), np.zeros(1, np.uint8)
     for part in (slice(0, half), slice(half, None)):
         t, v = frame_times[part], np.array(values[part], float)
-        out = np.zeros((3, 4, 1))
         starts = np.array([0, 0, 0, 0] if part.start == 0 else [0, edge - 3, edge - 1, edge])
-        count(
-            starts * SECOND, np.zeros(1, np.int32), np.array([MOST]), np.array([rollover]),
-            np.array([60 * SECOND]), np.array([0, len(t)], np.int64), t, v, state,
-            out[0], out[1], out[2], aside, marks,
-        )  # fmt: skip
-        got += out[:, :, 0]
+        got += counted_in(starts * SECOND, rollover, t, v, state)
     twin = Twin(MOST, rollover if rollover == rollover else None, 60)
     want = np.zeros((3, 4))
     before = None
@@ -256,18 +265,12 @@ def test_hours_shifts_and_days_add_up_to_the_counter(zone, first, days):
 
     # live: what windows show at their end, and what belonged to one that had ended
     state = new_counters(1)
-    aside_out, mark_out = np.zeros(1), np.zeros(1, np.uint8)
     shown, late = np.zeros(4), np.zeros(4)
     for b in bounds:
         rows = (times >= b[0, 1]) & (times < b[1, 1])
-        out = np.zeros((3, 4, 1))
-        count(
-            b[0], np.zeros(1, np.int32), np.array([MOST]), np.array([NAN]),
-            np.array([60 * SECOND]), np.array([0, rows.sum()]), times[rows], values[rows],
-            state, out[0], out[1], out[2], aside_out, mark_out,
-        )  # fmt: skip
-        shown += out[0, :, 0]
-        late += out[2, :, 0]
+        inside, _, carried = counted_in(b[0][::-1], NAN, times[rows], values[rows], state)
+        shown += inside[::-1]
+        late += carried[::-1]
     np.testing.assert_allclose((shown + late)[1:], total, rtol=1e-12)
     assert late[1] > 0  # the gap went over hours; only that is carried
     assert late[1] < 0.2 * total
