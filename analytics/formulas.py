@@ -143,7 +143,7 @@ def boiler_direct(
 ) -> float:
     """Heat in steam and blowdown over heat in fuel. [t/h], [MJ/t], [t/h], [GJ/t] -> [%]
 
-    heat_MJ_per_t: see `analytics.steam.heat_per_steam`. Source: direct method of GB/T 10180.
+    heat_MJ_per_t: see `analytics.beat.steam.heat_per_steam`. Source: direct method of GB/T 10180.
     """
     return 100 * steam_t_per_h * heat_MJ_per_t / (1000 * fuel_t_per_h * fuel_GJ_per_t)
 

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Query
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from analytics.assessment import Scope
-from analytics.baseline import Baseline, fit_baseline
-from analytics.figures import figures, index
-from analytics.savings import Savings, savings
+from analytics.beat.assessment import Scope
+from analytics.studies.baseline import Baseline, fit_baseline
+from analytics.studies.savings import Savings, savings
+from analytics.table.figures import figures, index
 from api import times
 from api.context import Ctx
 from api.daily import daily

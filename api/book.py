@@ -10,11 +10,11 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from analytics.assessment import Scope
-from analytics.book_input import DAYS
-from analytics.book_rows import BOOK
-from analytics.low_efficiency import LowCell, low_cells
-from analytics.windows import windows
+from analytics.beat.assessment import Scope
+from analytics.beat.windows import windows
+from analytics.book.input import DAYS
+from analytics.book.low_efficiency import LowCell, low_cells
+from analytics.table.book_rows import BOOK
 from api.context import Context, Ctx
 from api.encode import Json
 from api.lookup import known_entity

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.assessment import SCOPES, Scope
-from analytics.figures import beat_figures
+from analytics.beat.assessment import SCOPES, Scope
+from analytics.table.figures import beat_figures
 from plant.model import EntityKind, Plant
 
 KINDS: tuple[EntityKind, ...] = ("line", "cell", "rectifier", "meter", "boiler")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.assessment import Scope
-from analytics.windows import windows
+from analytics.beat.assessment import Scope
+from analytics.beat.windows import windows
 from plant.batch import SECOND
 from plant.model import Plant
 from store.contract import FigureBlock

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Query
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from analytics.assessment import SCOPES, Scope
-from analytics.explain import Tables, explain
-from analytics.figure import Figure
-from analytics.figures import beat_figures, figures, index
-from analytics.lineage import span, tags_of
+from analytics.beat.assessment import SCOPES, Scope
+from analytics.table.figure import Figure
+from analytics.table.figures import beat_figures, figures, index
+from analytics.uncertainty.explain import Tables, explain
+from analytics.uncertainty.lineage import span, tags_of
 from api.context import Ctx
 from api.encode import Json
 from api.lookup import known_entity, known_figure, newest_beat

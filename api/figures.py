@@ -8,8 +8,8 @@ import numpy as np
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from analytics.assessment import Scope
-from analytics.figures import figures, index
+from analytics.beat.assessment import Scope
+from analytics.table.figures import figures, index
 from api import times
 from api.context import Context, Ctx
 from api.decimate import decimate

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from analytics.assessment import Assessment
-from analytics.frame import Frame
+from analytics.beat.assessment import Assessment
+from analytics.beat.frame import Frame
 from api.columns import Layout, Tables
 from api.encode import dumps
 from api.source_status import SourceStatus

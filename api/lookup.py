@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from analytics.assessment import Assessment, Scope
-from analytics.figure import Figure
-from analytics.figures import figures
+from analytics.beat.assessment import Assessment, Scope
+from analytics.table.figure import Figure
+from analytics.table.figures import figures
 from api.live import LiveHub
 from api.problems import Problem
 from plant.model import Plant, Tag

@@ -13,11 +13,11 @@ from math import hypot, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.balances import Flow, plant_balances
-from analytics.counters import Counters
-from analytics.frame import NEVER
-from analytics.instruments import Fitting, Instrument, fitting, live_and_good, register
-from analytics.metered import (
+from analytics.beat.frame import NEVER
+from analytics.meters.balances import Flow, plant_balances
+from analytics.meters.counters import Counters
+from analytics.meters.instruments import Fitting, Instrument, fitting, live_and_good, register
+from analytics.meters.metered import (
     HOUR_NS,
     UNKNOWN,
     Amount,
@@ -28,8 +28,15 @@ from analytics.metered import (
     tag_errors,
     voltage_times_current,
 )
-from analytics.reconcile import Measured, Reconciliation, reconcile
-from analytics.suspects import Suspect, beside_neighbours, drifting, on_grid, stuck, unit_flipped
+from analytics.meters.reconcile import Measured, Reconciliation, reconcile
+from analytics.meters.suspects import (
+    Suspect,
+    beside_neighbours,
+    drifting,
+    on_grid,
+    stuck,
+    unit_flipped,
+)
 from plant.batch import SECOND
 from plant.model import MeterRegister, Plant
 from store.history import History

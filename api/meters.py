@@ -8,7 +8,7 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from analytics.instruments import Calibration
+from analytics.meters.instruments import Calibration
 from api import times
 from api.context import Ctx
 from api.encode import Json

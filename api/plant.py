@@ -10,8 +10,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from analytics.assessment import SCOPES
-from analytics.figures import figures
+from analytics.beat.assessment import SCOPES
+from analytics.table.figures import figures
 from api.encode import dumps
 from api.shapes import PlantBody
 from plant.model import Plant

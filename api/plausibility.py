@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from pydantic import ConfigDict, Field, JsonValue
 from starlette.responses import Response
 
-from analytics.claims import Claim, ClaimError
-from analytics.plausible import Verdict, judge
+from analytics.meters.claims import Claim, ClaimError
+from analytics.meters.plausible import Verdict, judge
 from api.context import Ctx
 from api.encode import Json
 from api.problems import Problem

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from analytics.assessment import Scope
+from analytics.beat.assessment import Scope
 from api import times
 from api.context import Ctx
 from api.encode import Json

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from analytics.assessment import Scope
-from analytics.figures import figures
+from analytics.beat.assessment import Scope
+from analytics.table.figures import figures
 from api.source_status import SourceStatus
 from api.times import iso
 from plant.model import AlarmRule, Cell, Meter, Plant, Rectifier

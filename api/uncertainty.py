@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from analytics.assessment import Scope
-from analytics.figures import beat_figures
-from analytics.uncertainty import COVERAGE_FACTOR, uncertainties
+from analytics.beat.assessment import Scope
+from analytics.table.figures import beat_figures
+from analytics.uncertainty.budget import COVERAGE_FACTOR, uncertainties
 from api.context import Ctx
 from api.encode import Json
 from api.lookup import known_entity, newest_beat

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from analytics.assessment import Scope
-from analytics.figures import figures, index
-from analytics.what_if import LARGEST_MV, Answer, Standing, WhatIfError, what_if
+from analytics.beat.assessment import Scope
+from analytics.studies.what_if import LARGEST_MV, Answer, Standing, WhatIfError, what_if
+from analytics.table.figures import figures, index
 from api.context import Ctx
 from api.daily import last_known
 from api.encode import Json

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.early_warning import BLOCK_S, advance, features, new_state
+from analytics.beat.early_warning import BLOCK_S, advance, features, new_state
 from plant.batch import SECOND, Batch
 from plant.load import load
 from plant.model import Plant

@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.assess import assess, new_state
-from analytics.assessment import Scope
-from analytics.figures import index
-from analytics.uncertainty import COVERAGE_FACTOR, uncertainties
+from analytics.beat.assess import assess, new_state
+from analytics.beat.assessment import Scope
+from analytics.table.figures import index
+from analytics.uncertainty.budget import COVERAGE_FACTOR, uncertainties
 from collector.frames import FrameBuilder
 from plant.batch import SECOND, Batch
 from plant.load import load

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.early_warning import FEATURES, NEVER, Model, weigh
+from analytics.beat.early_warning import FEATURES, NEVER, Model, weigh
 from benchmarks._early_warning_plants import CELLS, HOURS, Run, plant, record, run
 from benchmarks._early_warning_plot import draw
 from plant.batch import SECOND

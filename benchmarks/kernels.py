@@ -30,11 +30,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from analytics.assess import assess, new_state, warm
-from analytics.assessment import SCOPES
-from analytics.figures import beat_figures
-from analytics.frame import Frame, Held, freeze
+from analytics.beat.assess import assess, new_state, warm
+from analytics.beat.assessment import SCOPES
+from analytics.beat.frame import Frame, Held, freeze
 from analytics.kernel import kernel
+from analytics.table.figures import beat_figures
 from collector.frames import FrameBuilder
 from plant.batch import SECOND, Batch
 from plant.load import load

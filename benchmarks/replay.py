@@ -22,7 +22,7 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from analytics.assess import warm
+from analytics.beat.assess import warm
 from benchmarks.kernels import FAST, START, batch, big_plant, cpu
 from collector.forward import Run, chunk_ns, forward
 from collector.gather import Gather

@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analytics.assessment import ANODE_EFFECT, SCOPES, TRANSITION, Assessment
-from analytics.figures import beat_figures
-from analytics.frame import Held, freeze
+from analytics.beat.assessment import ANODE_EFFECT, SCOPES, TRANSITION, Assessment
+from analytics.beat.frame import Held, freeze
+from analytics.table.figures import beat_figures
 from api.app import create_app
 from api.context import Context
 from api.live import LiveHub

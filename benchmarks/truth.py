@@ -21,10 +21,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from analytics.assess import warm
-from analytics.assessment import SCOPES, Scope
-from analytics.figures import beat_figures, index
-from analytics.uncertainty import COVERAGE_FACTOR, uncertainties
+from analytics.beat.assess import warm
+from analytics.beat.assessment import SCOPES, Scope
+from analytics.table.figures import beat_figures, index
+from analytics.uncertainty.budget import COVERAGE_FACTOR, uncertainties
 from collector.intake import Intake
 from collector.source import Delivery
 from plant.batch import SECOND, Batch

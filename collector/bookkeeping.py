@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.assessment import SCOPES, Scope
-from analytics.book import book
-from analytics.book_input import DAY_FIGURES, DAY_NS, DAYS, DayRows
-from analytics.book_rows import BOOK
-from analytics.windows import windows
+from analytics.beat.assessment import SCOPES, Scope
+from analytics.beat.windows import windows
+from analytics.book.book import book
+from analytics.book.input import DAY_FIGURES, DAY_NS, DAYS, DayRows
+from analytics.table.book_rows import BOOK
 from collector.slow_values import MOST_DAYS, SlowReader
 from plant.batch import SECOND
 from plant.model import Plant

@@ -20,7 +20,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from collector.decode import Scaling
+from collector.scaling import Scaling
 from collector.times import TIME_ERRORS, microseconds
 from plant.batch import Batch, Quality
 from plant.model import Plant

@@ -11,9 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from analytics.assess import assess, new_state
-from analytics.assessment import Assessment, State
-from analytics.frame import Frame, Held
+from analytics.beat.assess import assess, new_state
+from analytics.beat.assessment import Assessment, State
+from analytics.beat.frame import Frame, Held
 from collector.beats import IDLE_NS
 from collector.frames import FrameBuilder
 from plant.batch import SECOND, Batch

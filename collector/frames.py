@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.chunk import Chunk, as_batch
-from analytics.frame import Frame, Held, freeze, summary
+from analytics.beat.chunk import Chunk, as_batch
+from analytics.beat.frame import Frame, Held, freeze, summary
 from plant.batch import Batch
 from plant.model import Plant
 

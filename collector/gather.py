@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from analytics.assessment import SCOPES, Assessment, Scope
-from analytics.figures import beat_figures
+from analytics.beat.assessment import SCOPES, Assessment, Scope
+from analytics.table.figures import beat_figures
 from plant.batch import SECOND
 from plant.model import Plant
 from store.contract import FigureBlock

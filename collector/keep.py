@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 import structlog
 
-from analytics.assessment import Assessment
-from analytics.frame import Frame
+from analytics.beat.assessment import Assessment
+from analytics.beat.frame import Frame
 from collector.gather import Gather
 from plant.model import Plant
 from store.spool import Checkpoint, Event, Spool, SpoolFull

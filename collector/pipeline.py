@@ -12,8 +12,8 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from analytics.assessment import Assessment
-from analytics.frame import Frame
+from analytics.beat.assessment import Assessment
+from analytics.beat.frame import Frame
 from collector.beats import Watermarks
 from collector.forward import Run
 from collector.restating import MINUTE_NS, Restating

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import structlog
 
-from analytics.assessment import Assessment, State
-from analytics.frame import Frame
+from analytics.beat.assessment import Assessment, State
+from analytics.beat.frame import Frame
 from collector.forward import Run, forward
 from collector.revising import Reviser
 from plant.batch import SECOND

@@ -6,8 +6,8 @@ from collections import Counter
 
 import numpy as np
 
-from analytics.assessment import Assessment
-from analytics.frame import Frame
+from analytics.beat.assessment import Assessment
+from analytics.beat.frame import Frame
 from collector.gather import Gather
 from collector.keep import anode_effect_event
 from plant.model import Plant

@@ -7,7 +7,7 @@ from collections import OrderedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.book_input import DAYS, REACH_DAYS, DayRows, Series, SlowValues
+from analytics.book.input import DAYS, REACH_DAYS, DayRows, Series, SlowValues
 from plant.batch import SECOND, Batch, Quality
 from plant.model import Plant
 from store.entries import Entries

@@ -40,9 +40,9 @@ class SourceHealth:
 
 
 class SourceReader(Protocol):
-    """One file per kind: collector/opcua.py, mqtt.py, file.py, replay.py. `deliveries` connects,
-    reconnects with back-off and jitter for ever, and lets a bug through. It starts with its peer
-    absent. It never writes to the plant."""
+    """One reader per kind: opcua/reader.py, mqtt/reader.py, file.py, replay.py. `deliveries`
+    connects, reconnects with back-off and jitter for ever, and lets a bug through. It starts with
+    its peer absent. It never writes to the plant."""
 
     health: SourceHealth
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from collector.file import FileReader
 from collector.intake import Intake
-from collector.mqtt import MqttReader
-from collector.opcua import OpcUaReader
+from collector.mqtt.reader import MqttReader
+from collector.opcua.reader import OpcUaReader
 from collector.replay import ReplayReader
 from collector.source import Delivery, Link, SourceReader
 from plant.batch import SECOND

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.alarms import active
-from analytics.assessment import TRANSITION, Assessment, State
-from analytics.frame import Frame
+from analytics.beat.alarms import active
+from analytics.beat.assessment import TRANSITION, Assessment, State
+from analytics.beat.frame import Frame
 from collector.keep import Keeper
 from plant.model import Plant
 from store.alarms import AlarmTable, Transition

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import typer
 
-from analytics.assessment import SCOPES, Scope
-from analytics.figures import figures
+from analytics.beat.assessment import SCOPES, Scope
+from analytics.table.figures import figures
 from api.explain import explanation_of, kept_at, superseded, tables_at
 from plant.batch import SECOND
 from plant.model import Plant

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from analytics.baseline import fit_baseline
-from analytics.figures import figures
-from analytics.savings import savings
+from analytics.studies.baseline import fit_baseline
+from analytics.studies.savings import savings
+from analytics.table.figures import figures
 from api.baseline import Days, baseline_document, days, subject
 from plant.batch import SECOND
 from potline.asking import checked_names

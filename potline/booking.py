@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analytics.assessment import Assessment
-from analytics.frame import Frame
-from analytics.windows import windows
+from analytics.beat.assessment import Assessment
+from analytics.beat.frame import Frame
+from analytics.beat.windows import windows
 from collector.bookkeeping import Bookkeeper
 from plant.batch import SECOND, Batch
 from plant.model import Plant

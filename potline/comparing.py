@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.campaign import Campaign, Group, compare
-from analytics.figures import figures, index
+from analytics.studies.campaign import Campaign, Group, compare
+from analytics.table.figures import figures, index
 from api.daily import daily, day_ends
 from plant.batch import SECOND
 from plant.model import Plant

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import typer
 
-from analytics.claims import ClaimError, read_claims
-from analytics.plausible import judge
+from analytics.meters.claims import ClaimError, read_claims
+from analytics.meters.plausible import judge
 from api.metering import Metering, metering
 from api.meters import document
 from api.plausibility import document as verdicts_document

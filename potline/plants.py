@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analytics.figures import figures
+from analytics.table.figures import figures
 from plant.load import PlantError, load
 from plant.model import Plant
 from potline.exits import INVALID, Failure

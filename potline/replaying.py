@@ -10,7 +10,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from analytics.assess import warm
+from analytics.beat.assess import warm
 from collector.forward import forward
 from collector.gather import Gather
 from potline.exits import FOUND, Failure

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from analytics.assess import warm
+from analytics.beat.assess import warm
 from collector.forward import Run
 from collector.restating import Restating
 from plant.batch import SECOND

@@ -12,9 +12,9 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from analytics.assess import warm
-from analytics.assessment import Assessment
-from analytics.frame import Frame
+from analytics.beat.assess import warm
+from analytics.beat.assessment import Assessment
+from analytics.beat.frame import Frame
 from api.app import create_app
 from api.context import Context
 from api.live import LiveHub

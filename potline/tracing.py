@@ -14,7 +14,7 @@ import pyarrow.parquet
 import typer
 from numpy.typing import NDArray
 
-from analytics.trace import analyse_trace
+from analytics.studies.trace import analyse_trace
 from plant.batch import SECOND
 from plant.model import AnodeEffectRule
 from potline.exits import INVALID, Failure

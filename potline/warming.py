@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.assess import warm
-from analytics.trace import analyse_trace
+from analytics.beat.assess import warm
+from analytics.studies.trace import analyse_trace
 from collector.screen import Track
 from plant.batch import SECOND, Batch
 from plant.model import AnodeEffectRule

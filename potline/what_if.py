@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analytics.assessment import Scope
-from analytics.what_if import Answer, Floats, WhatIfError, what_if
+from analytics.beat.assessment import Scope
+from analytics.studies.what_if import Answer, Floats, WhatIfError, what_if
 from api.daily import CLOSING_NS, last_known
 from api.what_if import answer_document, standing
 from potline.exits import FOUND, INVALID, Failure

@@ -13,7 +13,7 @@ import numpy as np
 from analytics.formula.columns import FILE, from_file, read_columns
 from analytics.formula.registry import Formula, FormulaError, Given, Key, Result
 from analytics.kernel import Floats
-from analytics.statistics import FLOOD_ABOVE, PERIOD_S, AlarmLoad, alarm_load, chatters
+from analytics.studies.statistics import FLOOD_ABOVE, PERIOD_S, AlarmLoad, alarm_load, chatters
 
 
 def _alarm_rate(given: Given) -> Mapping[str, Any]:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from analytics import statistics
 from analytics.formula.alarm_rate import ALARM_RATE
 from analytics.formula.columns import VALUES, from_file, numbers
 from analytics.formula.registry import Formula, FormulaError, Given, Key, Result
 from analytics.kernel import Floats
+from analytics.studies import statistics
 
 REFERENCE = 50
 FEWEST = 5

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analytics.assess import assess, new_state
-from analytics.assessment import Assessment, State
-from analytics.figures import index
-from analytics.frame import Held, freeze
+from analytics.beat.assess import assess, new_state
+from analytics.beat.assessment import Assessment, State
+from analytics.beat.frame import Held, freeze
+from analytics.table.figures import index
 from plant.batch import SECOND, Batch
 from plant.model import (
     AlarmRule,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from analytics.beat.steam import feedwater, heat_per_steam, saturated_liquid, steam
 from analytics.formulas import (
     anode_co2_per_t,
     boiler_direct,
@@ -13,7 +14,6 @@ from analytics.formulas import (
     pseudo_resistance,
     standard_coal_per_steam,
 )
-from analytics.steam import feedwater, heat_per_steam, saturated_liquid, steam
 from plant.model import Boiler
 
 

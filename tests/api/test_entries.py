@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analytics.book_rows import BOOK
-from analytics.windows import windows
+from analytics.beat.windows import windows
+from analytics.table.book_rows import BOOK
 from plant.batch import SECOND
 from store.contract import FigureBlock
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analytics.figures import beat_figures, figures
+from analytics.table.figures import beat_figures, figures
 from plant.batch import SECOND, Batch, Quality
 from store.contract import FigureBlock
 from store.spool import Event, Gap

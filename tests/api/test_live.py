@@ -8,8 +8,8 @@ import numpy as np
 import orjson
 import pytest
 
-from analytics.assessment import SCOPES
-from analytics.figures import beat_figures
+from analytics.beat.assessment import SCOPES
+from analytics.table.figures import beat_figures
 from api.columns import Columns
 from plant.batch import SECOND
 

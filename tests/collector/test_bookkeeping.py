@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics.book_rows import BOOK
+from analytics.table.book_rows import BOOK
 from collector.bookkeeping import Bookkeeper
 from plant.batch import SECOND, Batch
 from plant.load import load

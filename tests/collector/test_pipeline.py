@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics.assessment import SCOPES, State
-from analytics.figures import beat_figures, figures
+from analytics.beat.assessment import SCOPES, State
+from analytics.table.figures import beat_figures, figures
 from collector.forward import Run, forward
 from collector.keep import Keeper
 from collector.pipeline import Pipeline

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analytics.assess import assess, new_state
-from analytics.assessment import SCOPES
-from analytics.figures import index
+from analytics.beat.assess import assess, new_state
+from analytics.beat.assessment import SCOPES
+from analytics.table.figures import index
 from collector.frames import FrameBuilder
 from plant.batch import SECOND
 from plant.load import load

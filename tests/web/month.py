@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from analytics.assessment import ANODE_EFFECT, SCOPES, TRANSITION, Assessment, Scope
-from analytics.figures import beat_figures, index
-from analytics.frame import Held, freeze
+from analytics.beat.assessment import ANODE_EFFECT, SCOPES, TRANSITION, Assessment, Scope
+from analytics.beat.frame import Held, freeze
+from analytics.table.figures import beat_figures, index
 from api.app import create_app
 from api.context import Context
 from api.live import LiveHub

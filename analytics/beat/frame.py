@@ -1,0 +1,132 @@
+"""Frame: all tags over one beat or several, immutable. Beats sit on the epoch grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analytics.beat.summarise import OUTSIDE, UNORDERED, group, summarise
+from plant.batch import Batch
+
+NEVER = np.iinfo(np.int64).min
+"""Time of a reading that was never made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The newest reading of each tag before some time. All arrays have length tags."""
+
+    times: NDArray[np.int64]  # NEVER where there is none
+    values: NDArray[np.float64]
+    quality: NDArray[np.uint8]
+
+    @classmethod
+    def nothing(cls, tags: int) -> Held:
+        return cls(np.full(tags, NEVER, np.int64), np.full(tags, np.nan), np.zeros(tags, np.uint8))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Samples sorted by (tag, time), one per (tag, time); rows offsets[t]:offsets[t+1] are tag t's.
+    A BAD sample's value is NaN."""
+
+    offsets: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+    quality: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The samples of [start, end), sorted by (tag, time), one per (tag, time).
+
+    A reading stands from its own time until the next one of its tag, at most the tag's hold time
+    (step interpolation, E = Σ V_k I_k Δt); after that, and while its quality is BAD, the tag is
+    unknown: NaN.
+
+    Rows `offsets[t]:offsets[t+1]` of times, values, quality are tag t's. The summary arrays have
+    length tags and tell of the frame's last beat: mean is time-weighted over its known part,
+    coverage is that part as a fraction, last is the value standing at the end; NaN where unknown.
+    """
+
+    start: int
+    end: int
+    held: Held  # as of `start`
+    offsets: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+    quality: NDArray[np.uint8]
+    mean: NDArray[np.float64]
+    coverage: NDArray[np.float64]
+    last: NDArray[np.float64]
+    beats: int = 1
+
+    @property
+    def beat_ns(self) -> int:
+        return (self.end - self.start) // self.beats
+
+    @property
+    def count(self) -> NDArray[np.int64]:
+        """Samples of each tag, BAD ones too."""
+        return np.diff(self.offsets)
+
+
+def freeze(
+    hold_ns: NDArray[np.int64], start: int, end: int, held: Held, batch: Batch, beats: int = 1
+) -> tuple[Frame, Held]:
+    """The frame of [start, end) and the readings held at its end.
+
+    hold_ns: int64[tags], `plant.hold_ns`. held: the readings as of `start`. batch: samples of
+    [start, end) in any order; of two with the same tag and time the first row counts. The result
+    does not depend on the order of rows with different tag or time. Raises ValueError when a
+    sample lies outside the frame, or the frame cannot be cut into its beats.
+    """
+    return summary(hold_ns, start, end, held, _rows(len(hold_ns), start, end, batch), beats)
+
+
+def summary(
+    hold_ns: NDArray[np.int64], start: int, end: int, held: Held, rows: Rows, beats: int = 1
+) -> tuple[Frame, Held]:
+    """`freeze` of rows that are in order already; they must lie in [start, end)."""
+    if (end - start) % beats:
+        raise ValueError(
+            f"a frame of {end - start} ns cannot be cut into {beats} beats: give whole beats"
+        )
+    tags = len(hold_ns)
+    mean, coverage, last = np.empty(tags), np.empty(tags), np.empty(tags)
+    after = Held(np.empty(tags, np.int64), np.empty(tags), np.empty(tags, np.uint8))
+    summarise(
+        end - (end - start) // beats, end, hold_ns, held.times, held.values, held.quality,
+        rows.offsets, rows.times, rows.values, rows.quality,
+        mean, coverage, last, after.times, after.values, after.quality,
+    )  # fmt: skip
+    frame = Frame(
+        start, end, held, rows.offsets, rows.times, rows.values, rows.quality,
+        mean, coverage, last, beats,
+    )  # fmt: skip
+    return frame, after
+
+
+def _rows(tags: int, start: int, end: int, batch: Batch) -> Rows:
+    n = len(batch)
+    rows = Rows(
+        np.empty(tags + 1, np.int64), np.empty(n, np.int64), np.empty(n), np.empty(n, np.uint8)
+    )
+
+    def ordered(b: Batch) -> int:
+        return group(
+            start, end, b.tags, b.times, b.values, b.quality,
+            rows.offsets, rows.times, rows.values, rows.quality,
+        )  # fmt: skip
+
+    kept = ordered(batch)
+    if kept == OUTSIDE:
+        raise ValueError(
+            f"samples from {batch.times.min()} to {batch.times.max()} ns do not belong to the"
+            f" frame [{start}, {end}): give freeze the samples of this frame only"
+        )
+    if kept == UNORDERED:
+        kept = ordered(batch.take(np.argsort(batch.times, kind="stable")))
+    return Rows(rows.offsets, rows.times[:kept], rows.values[:kept], rows.quality[:kept])

@@ -1,0 +1,1 @@
+"""Trust in the meters: counters, balances, reconciliation, suspects, plausibility."""

@@ -1,0 +1,1 @@
+"""Studies over a longer time: baselines, savings, campaigns, what-if, recorded traces."""

@@ -1,0 +1,1 @@
+"""The table of figures: its rows, examples and pages."""

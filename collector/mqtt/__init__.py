@@ -1,0 +1,1 @@
+"""MQTT: connections, payloads to arrays. Publishes nothing."""

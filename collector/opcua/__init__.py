@@ -1,0 +1,1 @@
+"""OPC UA: sessions, subscriptions, notifications to arrays. Reads only."""
