@@ -67,6 +67,20 @@ def part(function: F) -> F:
     return cast(F, compiled)
 
 
+def bare_part(function: F) -> F:
+    """A part for bare kernels, itself without counting."""
+    bare: Any = njit
+    compiled = bare(
+        cache=True,
+        nogil=True,
+        error_model="numpy",
+        no_cpython_wrapper=True,
+        no_cfunc_wrapper=True,
+        _nrt=False,
+    )(function)
+    return cast(F, compiled)
+
+
 def inlined(function: F) -> F:
     """A part that is written into its caller: for those called for each cell, which would
     otherwise hand over every array anew."""

@@ -21,7 +21,7 @@ from plant.model import Plant
 from store.history import History
 from store.spool import Checkpoint
 
-CHUNK_ROWS = 2_000_000
+CHUNK_ROWS = 500_000
 
 
 def fingerprint(plant: Plant) -> str:

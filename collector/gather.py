@@ -47,7 +47,8 @@ class Gather:
         """What was gathered since the last `clear`."""
         for part in self._parts:
             if part.times:
-                times, values = np.array(part.times, np.int64), np.stack(part.values)
+                times = np.array(part.times, np.int64)
+                values = np.stack(part.values) + 0.0  # of the two zeros only 0.0 is kept
                 entities = self._plant.entities(part.scope)
                 yield FigureBlock(part.scope, part.names, entities, times, values)
 

@@ -20,7 +20,7 @@ from analytics.beat.arrays import Floats
 from analytics.beat.assessment import SCOPES, TRANSITION, Scope, State
 from analytics.beat.frame import NEVER, Frame
 from analytics.beat.layout import layout, once
-from analytics.kernel import kernel
+from analytics.kernel import kernel, part
 from analytics.table.figures import index
 from plant.batch import SECOND
 from plant.model import Plant
@@ -59,6 +59,7 @@ class Rules:
     rows: NDArray[np.void]  # RULE
     columns: NDArray[np.int32]  # [flat state], of a signal's tag, -1 for none
     parts: tuple[slice, ...]  # of the flat state, by plant.alarms
+    stretches: NDArray[np.int64]  # [k, 3]: a source and the first and last of its tags in a row
 
 
 def rules_of(plant: Plant) -> Rules:
@@ -72,19 +73,19 @@ def _prepare(plant: Plant) -> Rules:
     parts = tuple(slice(e - n, e) for n, e in zip(sizes, ends, strict=True))
     columns = np.full(sum(sizes), -1, np.int32)
     rows = np.zeros(len(parts), RULE)
-    for r, (rule, part) in enumerate(zip(plant.alarms, parts, strict=True)):
+    for r, (rule, own) in enumerate(zip(plant.alarms, parts, strict=True)):
         signal = plant.signals.get(f"{rule.each}.{rule.on}") if rule.kind == "limit" else None
         row = rows[r]
         if signal is not None:
             row["value"] = SIGNAL_MEAN if signal.kind == "gauge" else SIGNAL_LAST
-            columns[part] = plant.columns(rule.each, rule.on)
+            columns[own] = plant.columns(rule.each, rule.on)
         elif rule.kind == "stale_source":
             row["value"] = SILENCE
         else:
             row["value"] = FIGURE
             row["scope"] = SCOPES.index(rule.each)
             row["row"] = index(rule.each, rule.on)
-        row["first"], row["last"] = part.start, part.stop
+        row["first"], row["last"] = own.start, own.stop
         row["high"] = 0.0 if rule.kind == "anode_effect" else np.nan_to_num(rule.high, nan=np.inf)
         row["low"] = np.nan_to_num(rule.low, nan=-np.inf)
         row["dead_band"] = rule.dead_band
@@ -97,7 +98,15 @@ def _prepare(plant: Plant) -> Rules:
         rows[np.argsort(~rows["drop"], kind="stable")],
         columns,
         parts,
+        _stretches(plant.source_of_tag),
     )
+
+
+def _stretches(source_of_tag: NDArray[np.int32]) -> NDArray[np.int64]:
+    changes = np.flatnonzero(np.diff(source_of_tag)) + 1
+    edges = np.concatenate([[0], changes, [len(source_of_tag)]])
+    first, last = edges[:-1], edges[1:]
+    return np.stack([source_of_tag[first], first, last], 1).astype(np.int64)
 
 
 def new_state(plant: Plant) -> dict[str, NDArray[Any]]:
@@ -125,7 +134,7 @@ def step(
         arrays["first"][0] = frame.start
     if not len(rules.rows):
         return np.empty(0, TRANSITION)
-    see_sources(plant.source_of_tag, frame.held.times, frame.offsets, frame.times, arrays["newest"])
+    see_sources(rules.stretches, frame.after.times, arrays["newest"])
     out = np.empty(len(rules.columns), TRANSITION)
     turned = step_rules(
         frame.start, frame.end, rules.rows, rules.columns, frame.mean, frame.last,
@@ -177,6 +186,10 @@ def step_rules(
             figures = site
         high, low, dead_band = rule.high, rule.low, rule.dead_band
         values = figures[rule.row]
+        own = slice(rule.first, rule.last)
+        calm = rule.value == FIGURE and not rule.drop
+        if calm and _at_rest(low, high, values, active[own], timer[own]):
+            continue
         for at in range(rule.first, rule.last):
             entity = at - rule.first
             if rule.value == FIGURE:
@@ -220,21 +233,26 @@ def step_rules(
     return turned
 
 
+@part
+def _at_rest(low: float, high: float, values: Any, active: Any, timer: Any) -> bool:
+    """No entity of a rule is active, on its way, or outside the limits: as nearly always."""
+    turned = 0
+    for i in range(len(active)):
+        turned += active[i]
+    for i in range(len(active)):
+        turned += timer[i] != 0
+    for i in range(len(active)):
+        turned += not (low <= values[i] <= high)
+    return turned == 0
+
+
 @kernel
 def see_sources(
-    source_of_tag: NDArray[np.int32],
-    held_times: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    times: NDArray[np.int64],
-    newest: NDArray[np.int64],
+    stretches: NDArray[np.int64], times: NDArray[np.int64], newest: NDArray[np.int64]
 ) -> None:
-    """Carry the time of each source's newest sample on to the end of the frame."""
-    tag = 0
-    while tag < len(source_of_tag):
-        source = source_of_tag[tag]
-        latest = newest[source]
-        while tag < len(source_of_tag) and source_of_tag[tag] == source:
-            stop = offsets[tag + 1]
-            latest = max(latest, times[stop - 1] if stop > offsets[tag] else held_times[tag])
-            tag += 1
-        newest[source] = latest
+    """Carry the time of each source's newest sample on. times: of each tag's newest reading."""
+    for k in range(len(stretches)):
+        latest = newest[stretches[k, 0]]
+        for tag in range(stretches[k, 1], stretches[k, 2]):
+            latest = max(latest, times[tag])
+        newest[stretches[k, 0]] = latest

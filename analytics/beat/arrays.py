@@ -15,11 +15,13 @@ Floats = NDArray[np.float64]
 
 
 class Table:
-    """figures[scope][row, entity]. entities: how many of each scope. Every row is to be put."""
+    """figures[scope][row, entity]. entities: how many of each scope; cells: their figures. Every
+    row is to be put."""
 
-    def __init__(self, entities: Mapping[Scope, int]) -> None:
+    def __init__(self, entities: Mapping[Scope, int], cells: Floats) -> None:
         self.figures: dict[Scope, Floats] = {
-            scope: np.empty((len(rows), entities[scope])) for scope, rows in beat_figures().items()
+            scope: cells if scope == "cell" else np.empty((len(rows), entities[scope]))
+            for scope, rows in beat_figures().items()
         }
 
     def put(self, scope: Scope, name: str, values: Floats) -> None:

@@ -12,32 +12,27 @@ from numpy.typing import NDArray
 from analytics.beat import alarms as rules
 from analytics.beat import early_warning
 from analytics.beat.arrays import Floats, Table
-from analytics.beat.assessment import ANODE_EFFECT, TRANSITION, Assessment, State
+from analytics.beat.assessment import TRANSITION, Assessment, State
+from analytics.beat.bench import Kept
 from analytics.beat.boiler_figures import BOILER_SUMS, Boilers, boiler_figures
-from analytics.beat.cell_figures import BEAT_ROWS, SINGLE_ROWS, WINDOW_ROWS, cell_figures
-from analytics.beat.cell_state import (
-    WORK,
-    WORK_NS,
-    CellState,
-    LineState,
-    new_cells,
-    new_lines,
-)
-from analytics.beat.cells import step_cells
-from analytics.beat.charge import Readings, charges
+from analytics.beat.cell_figures import BEAT_ROWS, SINGLE_ROWS, WINDOW_ROWS
+from analytics.beat.cell_state import CellState, LineState, new_cells, new_lines
+from analytics.beat.charge import Readings
 from analytics.beat.chunk import Chunk, as_batch
 from analytics.beat.frame import NEVER, Frame, Held, Rows, freeze, summary
 from analytics.beat.gauges import integrate_gauges
-from analytics.beat.layout import Layout, layout
+from analytics.beat.layout import Layout, layout, once
 from analytics.beat.line_amounts import AMOUNTS
 from analytics.beat.line_figures import (
     LINE_ROWS,
     LINE_WINDOWS,
     SITE_ROWS,
     SITE_WINDOWS,
-    line_figures,
+    site_figures,
 )
+from analytics.beat.lines import step_lines
 from analytics.beat.noise import BLOCK_NS
+from analytics.beat.shared import shared
 from analytics.beat.slope import MEAN_NS
 from analytics.beat.sums import Sums, roll
 from analytics.meters.counters import add_counted, new_counters
@@ -115,54 +110,59 @@ def _assess(
     noise_slots = _slots(arrays, frame, 0, BLOCK_NS, ("noise_means", "noise_variances"))
     slope_slots = _slots(arrays, frame, 1, MEAN_NS, ("slope_means",))
 
-    n, lines = at.entities["cell"], at.entities["line"]
+    kept = once(plant, Kept, Kept.of)
     cells = CellState(*(arrays[name] for name in CellState._fields))
+    lines = LineState(arrays["line_sums"], arrays["line_ns"])
     readings = Readings(
         at.hold_ns, frame.held.times, frame.held.values, frame.offsets, frame.times, frame.values
     )
-    line_sums, line_ns = arrays["line_sums"], arrays["line_ns"]
     early_warning.begin(arrays, frame.start)
-    table = Table(at.entities)
+    watched = early_warning.Watched.of(arrays)
+    table = Table(at.entities, kept.table())
     figures = table.figures
-    current = charges(frame.start, frame.beat_ns, frame.beats, at.line_current, readings)
-    now = np.empty(len(at.gauges))
-    events = np.empty(2 * (n * frame.beats + len(frame.times)), ANODE_EFFECT)
-    written = np.zeros(1, np.int64)
-    step_cells(
-        frame.start, frame.beat_ns, frame.beats, at.first_cell, at.line_voltage, at.lines,
-        at.cells, at.rules, at.voltage, at.patience_ns, at.target_energy, readings, current,
-        arrays["windows"][0], noise_slots, slope_slots, cells, LineState(line_sums, line_ns),
-        early_warning.Watched.of(arrays), np.empty((WORK, n)), np.empty((WORK_NS, n), np.int64),
-        BEAT_ROWS, figures["cell"], events, written,
-    )  # fmt: skip
-    early_warning.end(early_warning.shipped_model(), arrays, frame.end)
-    figures["cell"][RISK_ROW] = arrays["warning_held"][early_warning.RISK]
+    currents, now = np.empty(len(plant.lines)), np.empty(len(at.gauges))
+    amounts = np.empty((4, len(plant.lines) + 1, AMOUNTS))
     integrate_gauges(
         frame.start, frame.beat_ns, frame.beats, at.gauges, readings, arrays["gauges"], now
     )
-    told = at.counters
-    add_counted(
-        arrays["windows"][0], told.tags, told.max_rate_per_s, told.rollover, told.gap_ns,
-        at.counted, readings, arrays["counters"], arrays["gauges"],
-    )  # fmt: skip
+    counters = at.counters
+    if len(counters.tags):
+        add_counted(
+            arrays["windows"][0], counters.tags, counters.max_rate_per_s, counters.rollover,
+            counters.gap_ns, at.counted, readings, arrays["counters"], arrays["gauges"],
+        )  # fmt: skip
     elapsed_s = (frame.end - arrays["windows"][0]) / SECOND
-    cell_figures(
-        frame.end, elapsed_s, at.first_cell, at.lines, at.carbon, at.target_kWh_per_t, cells,
-        line_sums, line_ns, np.empty((5, n)), WINDOW_ROWS, SINGLE_ROWS, figures["cell"],
+
+    def run(first: int, last: int) -> NDArray[np.void]:
+        bench = kept.bench(len(plant.cells), frame.beats, len(frame.times))
+        written = np.zeros(1, np.int64)
+        step_lines(
+            first, last, frame.start, frame.beat_ns, frame.beats, elapsed_s, at.first_cell,
+            at.line_current, at.line_voltage, at.lines, at.cells, at.rules, at.voltage,
+            at.patience_ns, at.carbon, at.target_kWh_per_t, at.target_energy, readings,
+            bench.charges, arrays["windows"][0],
+            noise_slots, slope_slots, cells, lines, watched, arrays["gauges"], now, currents,
+            amounts, bench.work, bench.work_ns, BEAT_ROWS, WINDOW_ROWS, SINGLE_ROWS,
+            figures["cell"], LINE_ROWS, LINE_WINDOWS, figures["line"], bench.events, written,
+        )  # fmt: skip
+        told = bench.events[: written[0]]
+        told = told[told["runs"] > 0] if len(told) else told.copy()
+        kept.benches.append(bench)
+        return told
+
+    parts = shared(at.first_cell, frame.beats, run)
+    site_figures(
+        elapsed_s, at.lines, amounts, arrays["gauges"], now,
+        _boilers(at, state, frame, table), LINE_ROWS, figures["line"], SITE_ROWS, SITE_WINDOWS,
+        figures["site"],
     )  # fmt: skip
-    line_figures(
-        elapsed_s, at.first_cell, at.lines, at.carbon, np.zeros((lines + 1, AMOUNTS)),
-        line_sums, line_ns, arrays["gauges"], now, current.mean[:, -1].copy(), cells.above,
-        cells.counted, BEAT_ROWS, SINGLE_ROWS, figures["cell"], _boilers(at, state, frame, table),
-        LINE_ROWS, LINE_WINDOWS, figures["line"], SITE_ROWS, SITE_WINDOWS, figures["site"],
-    )  # fmt: skip
+    early_warning.end(early_warning.shipped_model(), arrays, frame.end)
+    figures["cell"][RISK_ROW] = arrays["warning_held"][early_warning.RISK]
     transitions = np.empty(0, TRANSITION)
     if with_alarms:
         transitions = rules.step(plant, state, frame, figures)
-    effects = events[: written[0]]
-    if len(effects):
-        effects = effects[effects["runs"] > 0]
-    return state, Assessment(frame.end, figures, effects.copy(), transitions)
+    effects = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return state, Assessment(frame.end, figures, effects, transitions)
 
 
 def _slots(
@@ -170,12 +170,12 @@ def _slots(
 ) -> NDArray[np.int64]:
     """int64[beats]: the slot of the k-th kind of block that ends with the beat, -1 where none
     does. Blocks that no beat came for are marked unknown. length: of a block, ns."""
-    slots = arrays[rings[0]].shape[1]
+    slots = len(arrays[rings[0]])
     awaited, begun = int(arrays["blocks"][k]), frame.start // length
     if awaited != begun:
         missing = [b % slots for b in range(max(awaited, begun - slots), begun)]
         for name in rings:
-            arrays[name][:, missing] = np.nan
+            arrays[name][missing] = np.nan
         arrays["tracks"][4 * k : 4 * k + 4] = 0.0
     arrays["blocks"][k] = frame.end // length
     found = np.full(frame.beats, -1)
@@ -190,7 +190,9 @@ def _boilers(at: Layout, state: State, frame: Frame, table: Table) -> Floats:
     """Put the boilers' figures; what line_figures reads of them, float64[13, boilers]."""
     if not at.boilers:
         return np.empty((13, 0))
-    for beat in [frame] if frame.beats == 1 else _beats_of(at.hold_ns, frame):
+    tags = at.boiler.tags
+    own = frame.of(tags)
+    for beat in [own] if own.beats == 1 else _beats_of(at.hold_ns[tags], own):
         boilers = Boilers.of(at, beat)
         state.arrays["boilers"][:, 0] += boilers.sums
     sums = Sums.of(at, state, frame.end)

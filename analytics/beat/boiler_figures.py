@@ -70,7 +70,8 @@ def sum_beat(
     """A beat of every boiler into sums[BOILER_SUMS, boilers] and losses[3, boilers]: flue gas [%],
     unburnt gas [%], excess air [1].
 
-    seconds: of the beat. mean, coverage: float64[tags] of the frame. columns: see BoilerLayout.
+    seconds: of the beat. mean, coverage: float64[tags] of the frame. columns: places in them, see
+    BoilerLayout.
     Slow twin: tests/analytics/beat/test_boilers.py.
     """
     for i in range(columns.shape[1]):
@@ -179,14 +180,15 @@ class Boilers:
 
     @classmethod
     def of(cls, at: Layout, frame: Frame) -> Boilers:
+        """frame: a beat of the boilers' tags."""
         own = at.boiler
         n = len(at.boilers)
-        readings = take(frame.mean, own.columns)
+        readings = take(frame.mean, own.places)
         state = readings[2:5].T.tolist()
         heats = np.array([heat(b, *s) for b, s in zip(at.boilers, state, strict=True)], np.float64)
         sums, losses = np.empty((BOILER_SUMS, n)), np.empty((3, n))
         sum_beat(
-            (frame.end - frame.start) / SECOND, own.columns, frame.mean, frame.coverage, heats,
+            (frame.end - frame.start) / SECOND, own.places, frame.mean, frame.coverage, heats,
             at.fuel_GJ_per_t, own.flue_a, own.flue_b, own.co_loss, own.fixed_losses[0], sums,
             losses,
         )  # fmt: skip

@@ -43,7 +43,8 @@ READINGS = (
 class BoilerLayout:
     """Arrays of length boilers; NaN for a constant that nobody gave."""
 
-    columns: NDArray[np.int32]  # [READINGS, boilers], -1 where there is no such tag
+    tags: NDArray[np.int32]  # columns of their tags, each once
+    places: NDArray[np.int32]  # [READINGS, boilers], in tags; -1 where there is no such tag
     flue_a: Floats
     flue_b: Floats
     co_loss: Floats  # % of the fuel's heat for each ppm of CO, in dry flue gas without excess air
@@ -63,8 +64,11 @@ def boiler_layout(plant: Plant) -> BoilerLayout:
         return np.array([_own_loss(plant, b, name) for b in boilers], np.float64)
 
     boilers = plant.boilers
+    columns = np.stack([plant.columns("boiler", name) for name in READINGS])
+    tags = np.unique(columns[columns >= 0])
     return BoilerLayout(
-        columns=np.stack([plant.columns("boiler", name) for name in READINGS]),
+        tags=tags,
+        places=np.where(columns < 0, -1, np.searchsorted(tags, columns)).astype(np.int32),
         flue_a=of_kind("flue_loss.{}.a"),
         flue_b=of_kind("flue_loss.{}.b"),
         co_loss=of_kind("boiler.dry_gas.{}") * factor("constant.heat_CO") * 1e-4,

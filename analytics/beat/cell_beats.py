@@ -38,6 +38,7 @@ from analytics.beat.cell_state import (
     RESISTANCE,
     ROW,
     ROW_BEFORE,
+    SPARE,
     TAP_QUIET_NS,
     TARGET,
     TARGET_V,
@@ -67,22 +68,23 @@ def compute(
     ns: Any,
 ) -> None:
     """The beat of every QUICK cell of a line; what it leaves for others is written over."""
+    n = last - first
     x, q1, v1, v2 = (
-        work[X, first:last], work[Q1, first:last], work[V1, first:last], work[V2, first:last]
+        work[X, :n], work[Q1, :n], work[V1, :n], work[V2, :n]
     )  # fmt: skip
     end = stop - 1
     charge = table.charge[end] + table.amp[end] * ((begin + beat_ns - table.at[end]) / 1e9)
     _line_charge(x, 0.0, table.amp[corner], -1.0, q1)
     for k in range(corner + 1, stop):
         _line_charge(x, table.charge[k], table.amp[k], float(table.at[k] - begin), q1)
-    _energy(v1, v2, q1, charge, np.inf, work[ENERGY, first:last])
-    work[CHARGE, first:last] = charge
-    ns[BOTH_NS, first:last] = beat_ns
-    ns[VOLT_NS, first:last] = beat_ns
-    _energy(v1, v2, q1, charge, v_on, work[QUIET_ENERGY, first:last])
-    _charge(v1, v2, q1, charge, v_on, work[QUIET_CHARGE, first:last])
-    _mean(v1, v2, x, float(beat_ns), work[MEAN, first:last])
-    _top(v1, v2, work[TOP, first:last])
+    _energy(v1, v2, q1, charge, np.inf, work[ENERGY, :n])
+    work[CHARGE, :n] = charge
+    ns[BOTH_NS, :n] = beat_ns
+    ns[VOLT_NS, :n] = beat_ns
+    _energy(v1, v2, q1, charge, v_on, work[QUIET_ENERGY, :n])
+    _charge(v1, v2, q1, charge, v_on, work[QUIET_CHARGE, :n])
+    _mean(v1, v2, x, float(beat_ns), work[MEAN, :n])
+    _top(v1, v2, work[TOP, :n])
 
 
 @part
@@ -135,12 +137,13 @@ def normalise(
     work: Any,
 ) -> None:
     """Normalised voltage of the beat, and whether it is left out of noise and slope."""
+    n = last - first
     per_volt = nominal / amps if amps > LEAST_CURRENT * nominal else np.nan
-    mean, normal = work[MEAN, first:last], work[NORMAL, first:last]
+    mean, normal = work[MEAN, :n], work[NORMAL, :n]
     for i in range(len(mean)):
         normal[i] = zero + (mean[i] - zero) * per_volt
     tap, beam = state.clocks[TAP, first:last], state.clocks[BEAM, first:last]
-    top, out = work[TOP, first:last], work[OUT, first:last]
+    top, out = work[TOP, :n], work[OUT, :n]
     tapped, moved = begin - TAP_QUIET_NS, begin - BEAM_QUIET_NS
     for i in range(len(out)):
         out[i] = 1.0 if tap[i] > tapped or beam[i] > moved or top[i] > v_on else 0.0
@@ -159,24 +162,25 @@ def accumulate(
     ns: Any,
 ) -> None:
     """Add the beat of a line's cells to the minute, and to the open blocks of noise and slope."""
+    n = last - first
     for row in (ENERGY, CHARGE, QUIET_ENERGY, QUIET_CHARGE):
-        _add(work[row, first:last], state.sums[row, 0, first:last])
-    _add_product(work[TARGET_V, first:last], ns[VOLT_NS, first:last],
+        _add(work[row, :n], state.sums[row, 0, first:last])
+    _add_product(work[TARGET_V, :n], ns[VOLT_NS, :n],
                  state.sums[TARGET, 0, first:last])  # fmt: skip
-    _add(ns[BOTH_NS, first:last], state.ns[KNOWN, 0, first:last])
-    _add(ns[VOLT_NS, first:last], state.ns[VOLTAGE_KNOWN, 0, first:last])
+    _add(ns[BOTH_NS, :n], state.ns[KNOWN, 0, first:last])
+    _add(ns[VOLT_NS, :n], state.ns[VOLTAGE_KNOWN, 0, first:last])
 
     energy = charge = quiet = target = 0.0
     both = listened = 0
-    energies, charges = work[ENERGY, first:last], work[CHARGE, first:last]
-    quiets, allowed = work[QUIET_ENERGY, first:last], work[QUIET_CHARGE, first:last]
+    energies, charges = work[ENERGY, :n], work[CHARGE, :n]
+    quiets, allowed = work[QUIET_ENERGY, :n], work[QUIET_CHARGE, :n]
     wanted = target_energy[first:last]
     for i in range(len(wanted)):  # four sums that do not wait for each other
         energy += energies[i]
         charge += charges[i]
         quiet += quiets[i]
         target += wanted[i] * allowed[i]
-    both_ns, volt_ns = ns[BOTH_NS, first:last], ns[VOLT_NS, first:last]
+    both_ns, volt_ns = ns[BOTH_NS, :n], ns[VOLT_NS, :n]
     for i in range(len(wanted)):
         both += both_ns[i]
         listened += volt_ns[i]
@@ -187,12 +191,13 @@ def accumulate(
     lines.ns[L_KNOWN, 0, k] += both
     lines.ns[L_VOLTAGE_KNOWN, 0, k] += listened
 
-    normal, out, tracks = work[NORMAL, first:last], work[OUT, first:last], state.tracks
+    y, tracks = work[SPARE, :n], state.tracks
+    _counting(work[NORMAL, :n], work[OUT, :n], y)
     for reference, beats in ((0, 3), (4, 6)):
-        _refer(normal, out, tracks[beats, first:last], tracks[reference, first:last])
-        _track(normal, out, tracks[reference, first:last], tracks[reference + 1, first:last])
-        _track_beats(normal, out, tracks[beats, first:last])
-    _track_squares(normal, out, tracks[0, first:last], tracks[2, first:last])
+        _refer(y, tracks[beats, first:last], tracks[reference, first:last])
+        _track(y, tracks[reference, first:last], tracks[reference + 1, first:last])
+        _track_beats(y, tracks[beats, first:last])
+    _track_squares(y, tracks[0, first:last], tracks[2, first:last])
 
 
 @part
@@ -208,45 +213,51 @@ def _add_product(volts: Any, ns: Any, sums: Any) -> None:
 
 
 @part
-def _refer(normal: Any, out: Any, beats: Any, reference: Any) -> None:
+def _counting(normal: Any, out: Any, y: Any) -> None:
+    """The value that noise and slope take, NaN where they leave it out."""
+    for i in range(len(y)):
+        y[i] = normal[i] if out[i] == 0 else np.nan
+
+
+@part
+def _refer(y: Any, beats: Any, reference: Any) -> None:
     """The first value of a block is what its others are counted from."""
-    for i in range(len(normal)):
-        begins = beats[i] == 0 and out[i] == 0 and normal[i] == normal[i]
-        reference[i] = normal[i] if begins else reference[i]
+    for i in range(len(y)):
+        first = y[i] if y[i] == y[i] else reference[i]
+        reference[i] = first if beats[i] == 0 else reference[i]
 
 
 @part
-def _track(normal: Any, out: Any, reference: Any, sums: Any) -> None:
-    for i in range(len(normal)):
-        counts = out[i] == 0 and normal[i] == normal[i]
-        sums[i] += normal[i] - reference[i] if counts else 0.0
+def _track(y: Any, reference: Any, sums: Any) -> None:
+    for i in range(len(y)):
+        sums[i] += y[i] - reference[i] if y[i] == y[i] else 0.0
 
 
 @part
-def _track_squares(normal: Any, out: Any, reference: Any, squares: Any) -> None:
-    for i in range(len(normal)):
-        counts = out[i] == 0 and normal[i] == normal[i]
-        d = normal[i] - reference[i] if counts else 0.0
+def _track_squares(y: Any, reference: Any, squares: Any) -> None:
+    for i in range(len(y)):
+        d = y[i] - reference[i] if y[i] == y[i] else 0.0
         squares[i] += d * d
 
 
 @part
-def _track_beats(normal: Any, out: Any, beats: Any) -> None:
-    for i in range(len(normal)):
-        beats[i] += 1.0 if out[i] == 0 and normal[i] == normal[i] else 0.0
+def _track_beats(y: Any, beats: Any) -> None:
+    for i in range(len(y)):
+        beats[i] += 1.0 if y[i] == y[i] else 0.0
 
 
 @part
 def notice(first: int, last: int, v_on: float, excess_V: float, state: Any, work: Any) -> None:
     """Mark the cells that must be looked at one by one."""
+    n = last - first
     awake, since = state.awake[first:last], state.low_start[first:last]
-    top, target = work[TOP, first:last], work[TARGET_V, first:last]
-    differs = work[DIFFERS, first:last]
+    top, target = work[TOP, :n], work[TARGET_V, :n]
+    differs = work[DIFFERS, :n]
     for i in range(len(differs)):
         differs[i] = awake[i] if top[i] <= v_on else 1.0
     for i in range(len(differs)):
         differs[i] = differs[i] if top[i] <= target[i] + excess_V else 1.0
-    quick = work[QUICK, first:last]
+    quick = work[QUICK, :n]
     for i in range(len(differs)):
         differs[i] = differs[i] if quick[i] == 1 and since[i] == NONE else 1.0
 
@@ -254,14 +265,15 @@ def notice(first: int, last: int, v_on: float, excess_V: float, state: Any, work
 @part
 def remember(first: int, last: int, begin: int, state: Any, work: Any, ns: Any) -> None:
     """The newest reading of the beat of every QUICK cell."""
-    quick, x, v2 = work[QUICK, first:last], work[X, first:last], work[V2, first:last]
-    row, before = ns[ROW, first:last], ns[ROW_BEFORE, first:last]
+    n = last - first
+    quick, x, v2 = work[QUICK, :n], work[X, :n], work[V2, :n]
+    row, before = ns[ROW, :n], ns[ROW_BEFORE, :n]
     last_ns = state.last_ns[first:last]
     for i in range(len(quick)):
         read = quick[i] == 1 and row[i] != before[i]
         last_ns[i] = begin + np.int64(x[i]) if read else last_ns[i]
     _replace(quick, row, before, v2, state.last[0, first:last])
-    _replace(quick, row, before, work[TARGET_V, first:last], state.last[1, first:last])
+    _replace(quick, row, before, work[TARGET_V, :n], state.last[1, first:last])
 
 
 @part
@@ -285,12 +297,13 @@ def put(
     figures: Any,
 ) -> None:
     """The figures of the last beat of a line's cells; those in an event are put after."""
-    _copy(work[MEAN, first:last], 0.0, 1.0, figures[rows[VOLTAGE], first:last])
-    normal = work[NORMAL, first:last]
+    n = last - first
+    _copy(work[MEAN, :n], 0.0, 1.0, figures[rows[VOLTAGE], first:last])
+    normal = work[NORMAL, :n]
     _copy(normal, 0.0, 1.0, figures[rows[NORMALISED], first:last])
     _copy(normal, zero, 1000 / nominal, figures[rows[RESISTANCE], first:last])
-    _power(work[ENERGY, first:last], ns[BOTH_NS, first:last], figures[rows[POWER], first:last])
-    _difference(normal, work[TARGET_V, first:last], figures[rows[DISTANCE], first:last])
+    _power(work[ENERGY, :n], ns[BOTH_NS, :n], figures[rows[POWER], first:last])
+    _difference(normal, work[TARGET_V, :n], figures[rows[DISTANCE], first:last])
     for row in (EFFECT, ELAPSED, LOW):
         _quiet(end, state.last_ns[first:last], patience_ns[first:last],
                figures[rows[row], first:last])  # fmt: skip

@@ -32,6 +32,7 @@ from analytics.kernel import inlined, part
 @inlined
 def look_closer(
     c: int,
+    i: int,
     begin: int,
     end: int,
     excess_V: float,
@@ -45,17 +46,17 @@ def look_closer(
     out: Any,
     written: Any,
 ) -> None:
-    """The beat of a cell whose machine is awake, or whose voltage is high."""
+    """The beat of cell c, i-th of its line, whose machine is awake or whose voltage is high."""
     m = state.machines[c]
-    target = work[TARGET_V, c]
-    if state.awake[c] or work[TOP, c] > rule.v_on:
+    target = work[TARGET_V, i]
+    if state.awake[c] or work[TOP, i] > rule.v_on:
         closed = state.closed[c]
         if state.awake[c] == 0 and state.last_ns[c] != NONE:
             m.last = m.settled = state.last_ns[c]
             m.value, m.target = state.last[0, c], state.last[1, c]
         if m.run_start != NONE:
-            work[OUT, c] = 1.0
-        for k in range(ns[ROW_BEFORE, c], ns[ROW, c]):
+            work[OUT, i] = 1.0
+        for k in range(ns[ROW_BEFORE, i], ns[ROW, i]):
             volt = r.values[k]
             if volt == volt:
                 read(m, rule, c, r.times[k], volt, target, windows, closed, out, written)
@@ -67,10 +68,10 @@ def look_closer(
         _count(c, end, m, rule, windows, closed, state.above, state.counted)
     if begin < max(state.clocks[TAP, c] + TAP_QUIET_NS, state.clocks[BEAM, c] + BEAM_QUIET_NS):
         state.low_start[c] = NONE
-    elif work[TOP, c] > target + excess_V or state.low_start[c] != NONE:
+    elif work[TOP, i] > target + excess_V or state.low_start[c] != NONE:
         hold = r.hold_ns[p.voltage]
         since, count, time = linger(
-            begin, end, work[VOLT_BEFORE, c], ns[UNTIL_BEFORE, c], hold, ns[ROW_BEFORE, c],
+            begin, end, work[VOLT_BEFORE, i], ns[UNTIL_BEFORE, i], hold, ns[ROW_BEFORE, i],
             r.offsets[p.voltage + 1], r, target + excess_V, rule.v_on, p.low_ns, windows[3],
             state.low_start[c],
         )  # fmt: skip
@@ -99,21 +100,23 @@ def _count(
     counted[SPIKE_COUNT, c] = m.spikes
 
 
-@inlined
-def end_block(c: int, beat_ns: int, slot: int, noisy: bool, state: Any) -> None:
-    """A block of noise is over: its mean and variance, known when all of its beats were."""
+@part
+def end_block(
+    first: int, last: int, beat_ns: int, slot: int, cells: Any, state: Any, work: Any
+) -> None:
+    """A block of noise of the cells [first, last) is over: its mean and variance, known when all of
+    its beats were. work: as noise_of takes it."""
     tracks = state.tracks
-    n = tracks[3, c]
-    mean = variance = np.nan
-    if noisy and n >= 8 and n * beat_ns == BLOCK_NS:
-        mean = tracks[0, c] + tracks[1, c] / n
-        variance = max(0.0, (tracks[2, c] - tracks[1, c] * tracks[1, c] / n) / (n - 1))
-    state.noise_means[c, slot], state.noise_variances[c, slot] = mean, variance
-    for row in range(4):
-        tracks[row, c] = 0.0
-    state.shown[1, c], state.shown[2, c] = noise_of(
-        state.noise_means[c], state.noise_variances[c], slot
-    )
+    for c in range(first, last):
+        n = tracks[3, c]
+        mean = variance = np.nan
+        if cells[c].noisy and n >= 8 and n * beat_ns == BLOCK_NS:
+            mean = tracks[0, c] + tracks[1, c] / n
+            variance = max(0.0, (tracks[2, c] - tracks[1, c] * tracks[1, c] / n) / (n - 1))
+        state.noise_means[slot, c], state.noise_variances[slot, c] = mean, variance
+    tracks[:4, first:last] = 0.0
+    noise_of(state.noise_means, state.noise_variances, slot, work, first, last,
+             state.shown[1, first:last], state.shown[2, first:last])  # fmt: skip
 
 
 @inlined
@@ -121,9 +124,9 @@ def end_mean(c: int, beat_ns: int, slot: int, state: Any) -> None:
     """A mean of slope is over."""
     tracks = state.tracks
     n = tracks[6, c]
-    state.slope_means[c, slot] = (
+    state.slope_means[slot, c] = (
         tracks[4, c] + tracks[5, c] / n if n * beat_ns >= LEAST_NS else np.nan
     )
     for row in range(4, 7):
         tracks[row, c] = 0.0
-    state.shown[0, c] = slope_of(state.slope_means[c], slot)
+    state.shown[0, c] = slope_of(state.slope_means[:, c], slot)

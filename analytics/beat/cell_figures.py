@@ -43,7 +43,7 @@ from analytics.beat.operations import (
     UNDERFEED_NS,
 )
 from analytics.formulas import DAY_S, HOURS
-from analytics.kernel import bare_kernel, inlined, part
+from analytics.kernel import bare_part, inlined, part
 from analytics.table.figures import index
 
 DAY = 3
@@ -83,8 +83,10 @@ WINDOW_ROWS = np.array([index("cell", f"{name}_minute") for name in WINDOW_NAMES
 SINGLE_ROWS = np.array([index("cell", name) for name in SINGLE_NAMES], np.int64)
 
 
-@bare_kernel
+@bare_part
 def cell_figures(
+    first_line: int,
+    last_line: int,
     end: int,
     elapsed_s: Floats,
     first_cell: NDArray[np.int64],
@@ -99,12 +101,14 @@ def cell_figures(
     rows: NDArray[np.int64],
     figures: Floats,
 ) -> None:
-    """Write every figure of scope cell that is not of BEAT_NAMES.
+    """Write every figure of the cells of the lines [first_line, last_line) that is not of
+    BEAT_NAMES.
 
     elapsed_s: float64[4], since the windows' starts. line: LinePlant. carbon, target: of each cell.
-    state: CellState. line_sums, line_ns: of LineState. work: float64[5, cells], to work in.
+    state: CellState. line_sums, line_ns: of LineState. work: float64[5 or more,
+    cells of a line], to work in.
     """
-    for k in range(len(line.cells)):
+    for k in range(first_line, last_line):
         cells = slice(first_cell[k], first_cell[k + 1])
         for w in range(4):
             _window(w, k, cells, elapsed_s[w], line, target, state, line_sums, line_ns, work,

@@ -40,13 +40,14 @@ def find(
 
     Indices are unsigned: a negative one would be looked for behind the end each time.
     """
+    n = last - first
     stops, times, values, holds = r.offsets[1:], r.times, r.values, r.hold_ns
     tag_of = tags[first:last]
-    rows, rows_before = ns[ROW, first:last], ns[ROW_BEFORE, first:last]
-    untils, untils_before = ns[UNTIL, first:last], ns[UNTIL_BEFORE, first:last]
-    volts, volts_before = work[VOLT, first:last], work[VOLT_BEFORE, first:last]
+    rows, rows_before = ns[ROW, :n], ns[ROW_BEFORE, :n]
+    untils, untils_before = ns[UNTIL, :n], ns[UNTIL_BEFORE, :n]
+    volts, volts_before = work[VOLT, :n], work[VOLT_BEFORE, :n]
     quick, x, v1, v2 = (
-        work[QUICK, first:last], work[X, first:last], work[V1, first:last], work[V2, first:last]
+        work[QUICK, :n], work[X, :n], work[V1, :n], work[V2, :n]
     )  # fmt: skip
     for i in range(len(tag_of)):
         row, volt, until = rows[i], volts[i], untils[i]

@@ -45,11 +45,12 @@ CELL = np.dtype(
 """A cell as the kernel reads it; columns of its tags, -1 for none."""
 
 VOLT, VOLT_BEFORE, X, V1, V2, Q1, QUICK, MEAN, TOP, TARGET_V, OUT, NORMAL, DIFFERS = range(5, 18)
-WORK = 18
+SPARE = 18
+WORK = 25
 """Rows of the work of a beat, float64[WORK, cells]. The first five as the sums of the beat. VOLT
 stands at the beat's end, VOLT_BEFORE at its start. QUICK 1: V1 stands up to X [ns since the beat's
 start], V2 from there, and up to X the charge is Q1. OUT 1: left out of noise and slope.
-DIFFERS 1: to be looked at one by one."""
+DIFFERS 1: to be looked at one by one. From SPARE on: what a part needs while it runs."""
 ROW, ROW_BEFORE, UNTIL, UNTIL_BEFORE, BOTH_NS, VOLT_NS, SPECIAL = range(7)
 WORK_NS = 7
 """Rows of int64[WORK_NS, cells]: next reading and until when the voltage stands; times known in the
@@ -70,9 +71,9 @@ class CellState(NamedTuple):
     above: NDArray[np.int64]  # [windows, cells], the same with those in progress
     counted: NDArray[np.float64]  # [4, cells], of the day, with the anode effect in progress
     tracks: NDArray[np.float64]  # [7, cells]: of the open block reference, Σ, Σ², beats; of the
-    noise_means: NDArray[np.float64]  # [cells, blocks]          # open mean reference, Σ, beats
+    noise_means: NDArray[np.float64]  # [blocks, cells]          # open mean reference, Σ, beats
     noise_variances: NDArray[np.float64]
-    slope_means: NDArray[np.float64]  # [cells, means]
+    slope_means: NDArray[np.float64]  # [means, cells]
     shown: NDArray[np.float64]  # [3, cells], slope and noise as refreshed last
     told: NDArray[np.float64]  # [4, cells], last good reading of mode, alumina, beam, tapped
     clocks: NDArray[np.int64]  # [3, cells], ns of the last overfeed, tap, beam move
@@ -99,9 +100,9 @@ def new_cells(cells: int) -> CellState:
         above=np.zeros((4, cells), np.int64),
         counted=np.zeros((4, cells)),
         tracks=np.zeros((7, cells)),
-        noise_means=np.full((cells, BLOCKS), np.nan),
-        noise_variances=np.full((cells, BLOCKS), np.nan),
-        slope_means=np.full((cells, MEANS), np.nan),
+        noise_means=np.full((BLOCKS, cells), np.nan),
+        noise_variances=np.full((BLOCKS, cells), np.nan),
+        slope_means=np.full((MEANS, cells), np.nan),
         shown=np.full((3, cells), np.nan),
         told=np.full((4, cells), np.nan),
         clocks=np.full((3, cells), NEVER),

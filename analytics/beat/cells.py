@@ -38,6 +38,7 @@ from analytics.beat.cell_state import (
     QUIET_ENERGY,
     ROW,
     ROW_BEFORE,
+    SPARE,
     SPECIAL,
     TARGET_V,
     TOP,
@@ -45,18 +46,21 @@ from analytics.beat.cell_state import (
     VOLT,
     VOLT_NS,
 )
-from analytics.beat.charge import integrate
+from analytics.beat.charge import integrate, tabulate
 from analytics.beat.early_warning import observe
 from analytics.beat.operations import BEAM_MM, MODE, TAPPED_KG, dwell, feed, operate
-from analytics.kernel import bare_kernel, inlined
+from analytics.kernel import bare_part, inlined
 
 
-@bare_kernel
+@bare_part
 def step_cells(
+    first_line: int,
+    last_line: int,
     start: int,
     beat_ns: int,
     beats: int,
     first_cell: NDArray[np.int64],
+    line_current: NDArray[np.int32],
     line_voltage: NDArray[np.int32],
     line: Any,
     cells: Any,
@@ -74,69 +78,76 @@ def step_cells(
     warning: Any,
     work: NDArray[np.float64],
     work_ns: NDArray[np.int64],
+    currents: NDArray[np.float64],
     rows: NDArray[np.int64],
     figures: NDArray[np.float64],
     out: Any,
     written: NDArray[np.int64],
 ) -> None:
-    """Take the frame's beats into the state.
+    """Take the frame's beats of the lines [first_line, last_line) into the state.
 
-    first_cell: int64[lines + 1]. line_voltage: columns of the voltage over a whole line, -1 for
-    none. line: LinePlant, cells: CELL[n], rules: RULE[n], alike within a line but for the interval;
-    tags: int32[n], columns of the voltage; patience_ns: int64[n], how old its last reading may be;
-    target_energy: float64[n], kJ/(kA·s) at the target kWh/t. r: Readings, table: Charges, windows:
-    int64[4], their starts; noise_slots, slope_slots: int64[beats], where the block or mean that
-    ends with the beat goes, -1 for none. state: CellState, lines: LineState, warning: Watched.
-    work: float64[WORK, n], work_ns: int64[WORK_NS, n], to work in. Writes figures[rows[k]] of the
-    last beat, k as VOLTAGE to LOW; and the anode effects that changed, with the spikes, to
-    out[: written[0]].
+    first_cell: int64[lines + 1]. line_current, line_voltage: columns of the current, and of the
+    voltage over the whole line, -1 for none. line: LinePlant, cells: CELL[n], rules: RULE[n], alike
+    within a line but for the interval; tags: int32[n], columns of the voltage; patience_ns:
+    int64[n], how old its last reading may be; target_energy: float64[n], kJ/(kA·s) at the target
+    kWh/t. r: Readings, table: Charges, to work in, windows: int64[4], their starts; noise_slots,
+    slope_slots: int64[beats], where the block or mean that ends with the beat goes, -1 for none.
+    state: CellState, lines: LineState, warning: Watched. work: float64[WORK, cells of a line],
+    work_ns: int64[WORK_NS, the same], to work in: column i is the line's i-th cell.
+
+    Writes of the last beat currents[lines], the mean, and figures[rows[k]], k as VOLTAGE to LOW;
+    and the anode effects that changed, with the spikes, to out[: written[0]].
     Slow twins: tests/analytics.
     """
-    for k in range(len(first_cell) - 1):
+    for k in range(first_line, last_line):
+        tabulate(start, beat_ns, beats, line_current[k], r, table)
+        currents[k] = table.mean[beats - 1]
         first, last = first_cell[k], first_cell[k + 1]
+        n = last - first
         tag = line_voltage[k]
         l_row, l_stop, l_volt, l_until, l_hold = _standing(start, tag, r)
         specials = 0
         for c in range(first, last):
-            specials += _begin(c, start, beats * beat_ns, cells[c], r, state, work, work_ns)
+            specials += _begin(c, c - first, start, beats * beat_ns, cells[c], r, state, work,
+                               work_ns)  # fmt: skip
         for b in range(beats):
             begin = start + b * beat_ns
             end = begin + beat_ns
-            corner, stop = table.first[k, b], table.first[k, b + 1]
+            corner, stop = table.first[b], table.first[b + 1]
             if specials:
                 for c in range(first, last):
-                    _special(c, begin, end, cells[c], r, state, work, work_ns)
+                    _special(c, c - first, begin, end, cells[c], r, state, work, work_ns)
             if last > first:
                 v_on, excess_V = rules[first].v_on, line.low_excess_V[k]
-                whole = table.total_ns[k, b] == beat_ns
+                whole = table.total_ns[b] == beat_ns
                 find(first, last, begin, end, whole, tags, r, work, work_ns)
                 compute(first, last, begin, beat_ns, corner, stop, v_on, table, work, work_ns)
                 for c in range(first, last):
-                    if work[QUICK, c] == 0:
-                        _integrate(c, begin, end, corner, stop, v_on, cells[c].voltage, r, table,
-                                   work, work_ns)  # fmt: skip
-                normalise(first, last, begin, v_on, table.mean[k, b], line.extrapolated_V[k],
+                    if work[QUICK, c - first] == 0:
+                        _integrate(c - first, begin, end, corner, stop, v_on, cells[c].voltage, r,
+                                   table, work, work_ns)  # fmt: skip
+                normalise(first, last, begin, v_on, table.mean[b], line.extrapolated_V[k],
                            line.nominal_kA[k], state, work)  # fmt: skip
                 notice(first, last, v_on, excess_V, state, work)
                 for c in range(first, last):
-                    if work[DIFFERS, c]:
-                        look_closer(c, begin, end, excess_V, cells[c], rules[c], r, windows, state,
-                                    work, work_ns, out, written)  # fmt: skip
-                        _remember(c, r, state, work, work_ns)
+                    if work[DIFFERS, c - first]:
+                        look_closer(c, c - first, begin, end, excess_V, cells[c], rules[c], r,
+                                    windows, state, work, work_ns, out, written)  # fmt: skip
+                        _remember(c, c - first, r, state, work, work_ns)
                 accumulate(k, first, last, beat_ns, target_energy, state, lines, work, work_ns)
                 remember(first, last, begin, state, work, work_ns)
-                observe(first, last, work[NORMAL], work[TARGET_V], work[TOP], v_on,
-                        state.told[MODE], state.told[BEAM_MM], state.told[TAPPED_KG],
-                        warning.means, warning.noise, warning.sums, warning.held)  # fmt: skip
+                observe(first, last, work[NORMAL, :n], work[TARGET_V, :n], work[TOP, :n], v_on,
+                        state.told[MODE, first:last], state.told[BEAM_MM, first:last],
+                        state.told[TAPPED_KG, first:last], work[SPARE, :n], warning.means,
+                        warning.noise, warning.sums, warning.held)  # fmt: skip
                 if noise_slots[b] >= 0:
-                    for c in range(first, last):
-                        end_block(c, beat_ns, noise_slots[b], cells[c].noisy, state)
+                    end_block(first, last, beat_ns, noise_slots[b], cells, state, work[SPARE:])
                 if slope_slots[b] >= 0:
                     for c in range(first, last):
                         end_mean(c, beat_ns, slope_slots[b], state)
-            lines.sums[L_CURRENT, 0, k] += table.total[k, b]
-            lines.sums[L_SQUARE, 0, k] += table.square[k, b]
-            lines.ns[L_CURRENT_KNOWN, 0, k] += table.total_ns[k, b]
+            lines.sums[L_CURRENT, 0, k] += table.total[b]
+            lines.sums[L_SQUARE, 0, k] += table.square[b]
+            lines.ns[L_CURRENT_KNOWN, 0, k] += table.total_ns[b]
             energy, _, both, _, _, _, _, _, l_row, l_volt, l_until = integrate(
                 begin, end, l_volt, l_until, l_hold, l_row, l_stop, r, np.inf, corner, stop, table
             )
@@ -146,7 +157,7 @@ def step_cells(
         put(first, last, end, line.extrapolated_V[k], line.nominal_kA[k], patience_ns, state, work,
             work_ns, rows, figures)  # fmt: skip
         for c in range(first, last):
-            if work[DIFFERS, c]:
+            if work[DIFFERS, c - first]:
                 _put_event(c, end, cells[c].low_ns, state, rows, figures)
 
 
@@ -170,39 +181,43 @@ def _steady(start: int, end: int, tag: int, r: Any) -> bool:
 
 
 @inlined
-def _begin(c: int, start: int, length: int, p: Any, r: Any, state: Any, work: Any, ns: Any) -> int:
+def _begin(
+    c: int, i: int, start: int, length: int, p: Any, r: Any, state: Any, work: Any, ns: Any
+) -> int:
     """The cell at the start of the frame. -> 1 when the frame holds more than its voltage"""
     end = start + length
     row, _, volt, until, _ = _standing(start, p.voltage, r)
-    ns[ROW, c], ns[UNTIL, c] = row, until
-    work[VOLT, c] = volt
+    ns[ROW, i], ns[UNTIL, i] = row, until
+    work[VOLT, i] = volt
     special = not (_steady(start, end, p.target, r) and _steady(start, end, p.mode, r))
     for tag in (p.fed, p.beam, p.tapped):
         special = special or (tag >= 0 and r.offsets[tag + 1] > r.offsets[tag])
-    ns[SPECIAL, c] = special
+    ns[SPECIAL, i] = special
     target = np.nan
     if p.target >= 0 and r.held_times[p.target] + r.hold_ns[p.target] > start:
         target = r.held_values[p.target]
-    work[TARGET_V, c] = target if target == target else p.target_V
+    work[TARGET_V, i] = target if target == target else p.target_V
     if p.mode >= 0 and not special:
         feed(c, start, end, p.mode, r, state.told, state.clocks, state.today)
     return 1 if special else 0
 
 
 @inlined
-def _special(c: int, begin: int, end: int, p: Any, r: Any, state: Any, work: Any, ns: Any) -> None:
+def _special(
+    c: int, i: int, begin: int, end: int, p: Any, r: Any, state: Any, work: Any, ns: Any
+) -> None:
     """The beat of the other tags of a cell whose frame holds readings of them."""
-    if ns[SPECIAL, c]:
+    if ns[SPECIAL, i]:
         operate(c, p, begin, end, r, state.told, state.clocks, state.today, state.kg)
         if p.mode >= 0:
             feed(c, begin, end, p.mode, r, state.told, state.clocks, state.today)
         target = dwell(begin, end, p.target, r) if p.target >= 0 else np.nan
-        work[TARGET_V, c] = target if target == target else p.target_V
+        work[TARGET_V, i] = target if target == target else p.target_V
 
 
 @inlined
 def _integrate(
-    c: int,
+    i: int,
     begin: int,
     end: int,
     corner: int,
@@ -220,25 +235,25 @@ def _integrate(
         last_row, hold = r.offsets[tag + 1], r.hold_ns[tag]
     energy, charge, both, volt_ns, quiet_energy, quiet_charge, mean, top, row, volt, until = (
         integrate(
-            begin, end, work[VOLT, c], ns[UNTIL, c], hold, ns[ROW, c], last_row, r, v_on,
+            begin, end, work[VOLT, i], ns[UNTIL, i], hold, ns[ROW, i], last_row, r, v_on,
             corner, stop, table,
         )
     )  # fmt: skip
-    work[ENERGY, c], work[CHARGE, c] = energy, charge
-    work[QUIET_ENERGY, c], work[QUIET_CHARGE, c] = quiet_energy, quiet_charge
-    work[MEAN, c], work[TOP, c], work[VOLT, c] = mean, top, volt
-    ns[BOTH_NS, c], ns[VOLT_NS, c], ns[ROW, c], ns[UNTIL, c] = both, volt_ns, row, until
+    work[ENERGY, i], work[CHARGE, i] = energy, charge
+    work[QUIET_ENERGY, i], work[QUIET_CHARGE, i] = quiet_energy, quiet_charge
+    work[MEAN, i], work[TOP, i], work[VOLT, i] = mean, top, volt
+    ns[BOTH_NS, i], ns[VOLT_NS, i], ns[ROW, i], ns[UNTIL, i] = both, volt_ns, row, until
 
 
 @inlined
-def _remember(c: int, r: Any, state: Any, work: Any, ns: Any) -> None:
+def _remember(c: int, i: int, r: Any, state: Any, work: Any, ns: Any) -> None:
     """The newest good reading of the beat."""
-    k = ns[ROW, c] - 1
-    while k >= ns[ROW_BEFORE, c] and r.values[k] != r.values[k]:
+    k = ns[ROW, i] - 1
+    while k >= ns[ROW_BEFORE, i] and r.values[k] != r.values[k]:
         k -= 1
-    if k >= ns[ROW_BEFORE, c]:
+    if k >= ns[ROW_BEFORE, i]:
         state.last_ns[c] = r.times[k]
-        state.last[0, c], state.last[1, c] = r.values[k], work[TARGET_V, c]
+        state.last[0, c], state.last[1, c] = r.values[k], work[TARGET_V, i]
 
 
 @inlined

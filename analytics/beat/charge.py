@@ -26,81 +26,76 @@ class Readings(NamedTuple):
 
 
 class Charges(NamedTuple):
-    """The charge of each line over each beat of a frame, as tables of corners."""
+    """The charge of a line over each beat of a frame, as a table of corners."""
 
-    first: NDArray[np.int64]  # [lines, beats + 1]: the corners of each beat
+    first: NDArray[np.int64]  # [beats + 1]: the corners of each beat
     at: NDArray[np.int64]  # time of a corner [ns]
     charge: NDArray[np.float64]  # since the beat's start [kA·s]
     known: NDArray[np.int64]  # time in which the current is known, since the beat's start [ns]
     amp: NDArray[np.float64]  # from the corner on [kA], 0 while unknown
     on: NDArray[np.int64]  # from the corner on: 1 while known
-    mean: NDArray[np.float64]  # [lines, beats], current [kA], NaN where unknown
-    total: NDArray[np.float64]  # [lines, beats] [kA·s]
-    total_ns: NDArray[np.int64]  # [lines, beats], time in which it is known
-    square: NDArray[np.float64]  # [lines, beats], ∫I² dt [kA²·s]
+    mean: NDArray[np.float64]  # [beats], current [kA], NaN where unknown
+    total: NDArray[np.float64]  # [beats] [kA·s]
+    total_ns: NDArray[np.int64]  # [beats], time in which it is known
+    square: NDArray[np.float64]  # [beats], ∫I² dt [kA²·s]
 
-
-def charges(start: int, beat_ns: int, beats: int, tags: NDArray[np.int32], r: Readings) -> Charges:
-    """tags: int32[lines], columns of their current, -1 for none."""
-    lines = len(tags)
-    # a reading and its expiry make a corner each; pages that are not touched cost nothing
-    most = 2 * (len(r.times) + lines * beats)
-    table = Charges(
-        np.empty((lines, beats + 1), np.int64),
-        np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64), np.empty(most),
-        np.empty(most, np.int64), np.empty((lines, beats)), np.empty((lines, beats)),
-        np.empty((lines, beats), np.int64), np.empty((lines, beats)),
-    )  # fmt: skip
-    tabulate(start, beat_ns, tags, r, table)
-    return table
+    @classmethod
+    def room(cls, beats: int, rows: int) -> Charges:
+        """For so many beats and readings. A reading and its expiry make a corner each; pages that
+        are not touched cost nothing."""
+        most = 2 * (rows + beats)
+        return cls(
+            np.empty(beats + 1, np.int64),
+            np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64), np.empty(most),
+            np.empty(most, np.int64), np.empty(beats), np.empty(beats), np.empty(beats, np.int64),
+            np.empty(beats),
+        )  # fmt: skip
 
 
 @kernel
-def tabulate(start: int, beat_ns: int, tags: NDArray[np.int32], r: Any, table: Any) -> None:
-    """Fill the tables. r: Readings, table: Charges."""
+def tabulate(start: int, beat_ns: int, beats: int, tag: int, r: Any, table: Any) -> None:
+    """Fill the table with a line's current. tag: its column, -1 for none; r: Readings."""
     n = 0
-    for line in range(len(tags)):
-        tag = tags[line]
-        row, stop, value, time, hold = 0, 0, np.nan, start, 0
-        if tag >= 0:
-            row, stop, hold = r.offsets[tag], r.offsets[tag + 1], r.hold_ns[tag]
-            value, time = r.held_values[tag], r.held_times[tag]
-        table.first[line, 0] = n
-        for b in range(table.mean.shape[1]):
-            now = start + b * beat_ns
-            end = now + beat_ns
-            q = squares = moment = 0.0
-            ns = 0
-            base = np.nan
-            while now < end:
-                if row < stop and r.times[row] == now:
-                    time = now
-                    value = r.values[row]
-                    row += 1
-                until = min(end, r.times[row]) if row < stop else end
-                knows = value == value and time + hold > now
-                if knows:
-                    until = min(until, time + hold)
-                table.at[n] = now
-                table.charge[n] = q
-                table.known[n] = ns
-                table.amp[n] = value if knows else 0.0
-                table.on[n] = 1 if knows else 0
-                n += 1
-                if knows:
-                    length = until - now
-                    if base != base:
-                        base = value
-                    moment += (value - base) * length
-                    ns += length
-                    q += value * (length / 1e9)
-                    squares += value * value * (length / 1e9)
-                now = until
-            table.first[line, b + 1] = n
-            table.total[line, b] = q
-            table.total_ns[line, b] = ns
-            table.square[line, b] = squares
-            table.mean[line, b] = base + moment / ns if ns else np.nan
+    row, stop, value, time, hold = 0, 0, np.nan, start, 0
+    if tag >= 0:
+        row, stop, hold = r.offsets[tag], r.offsets[tag + 1], r.hold_ns[tag]
+        value, time = r.held_values[tag], r.held_times[tag]
+    table.first[0] = 0
+    for b in range(beats):
+        now = start + b * beat_ns
+        end = now + beat_ns
+        q = squares = moment = 0.0
+        ns = 0
+        base = np.nan
+        while now < end:
+            if row < stop and r.times[row] == now:
+                time = now
+                value = r.values[row]
+                row += 1
+            until = min(end, r.times[row]) if row < stop else end
+            knows = value == value and time + hold > now
+            if knows:
+                until = min(until, time + hold)
+            table.at[n] = now
+            table.charge[n] = q
+            table.known[n] = ns
+            table.amp[n] = value if knows else 0.0
+            table.on[n] = 1 if knows else 0
+            n += 1
+            if knows:
+                length = until - now
+                if base != base:
+                    base = value
+                moment += (value - base) * length
+                ns += length
+                q += value * (length / 1e9)
+                squares += value * value * (length / 1e9)
+            now = until
+        table.first[b + 1] = n
+        table.total[b] = q
+        table.total_ns[b] = ns
+        table.square[b] = squares
+        table.mean[b] = base + moment / ns if ns else np.nan
 
 
 @inlined

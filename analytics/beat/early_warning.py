@@ -203,6 +203,8 @@ def conclude(model: Model, state: Arrays) -> None:
 
 
 def _turned(state: Arrays, time_ns: int) -> bool:
+    if state["warning_block"][0] == time_ns // BLOCK_NS:  # as nearly always
+        return False
     return turn(
         time_ns // BLOCK_NS, state["warning_means"], state["warning_noise"],
         state["warning_sums"], state["warning_held"], state["warning_block"],
@@ -235,7 +237,7 @@ def observe_all(
     """A beat of every cell. anode_effect: 0/1."""
     n = len(voltage)
     observe(0, n, voltage, target, anode_effect, 0.5, feed_mode, beam, tapped,
-            means, noise, sums, held)  # fmt: skip
+            np.empty(n), means, noise, sums, held)  # fmt: skip
 
 
 @part
@@ -249,42 +251,97 @@ def observe(
     feed_mode: Any,
     beam: Any,
     tapped: Any,
+    distance: Any,
     means: Any,
     noise: Any,
     sums: Any,
     held: Any,
 ) -> None:
     """Add a beat of the cells [first, last) to their blocks; forget the blocks of a cell where
-    something was done or `effect` is above `limit`."""
-    for c in range(first, last):
-        burning = effect[c] > limit
-        raised = abs(beam[c] - held[_BEAM, c]) > RAISED_MM
-        other_scale = (beam[c] == beam[c]) != (held[_BEAM, c] == held[_BEAM, c])
-        tapping = tapped[c] > held[_TAPPED, c]
-        if burning or raised or other_scale or tapping:
-            for b in range(BLOCKS):
-                means[b, c] = np.nan
-                noise[b, c] = np.nan
-            for row in range(_LAST):
-                sums[row, c] = 0.0
-            sums[_LAST, c] = np.nan
-            held[_CHANCE, c] = held[RISK, c] = np.nan
-        held[_BEAM, c] = beam[c]
-        held[_TAPPED, c] = tapped[c]
-        held[_MODE, c] = feed_mode[c]
-        distance = 1000 * (voltage[c] - target[c])
-        if burning or not abs(distance) < SPIKE_MV:
-            sums[_LAST, c] = np.nan
-            continue
-        moved = MV_PER_MM * beam[c] if beam[c] == beam[c] else 0.0
-        sums[_SUM, c] += 1000 * voltage[c] - moved
-        sums[_DISTANCE, c] += distance
-        sums[_COUNT, c] += 1
-        change = distance - sums[_LAST, c]
-        if change == change:
-            sums[_SQUARES, c] += change * change
-            sums[_STEPS, c] += 1
-        sums[_LAST, c] = distance
+    something was done or `effect` is above `limit`. voltage to tapped: of these cells, their
+    length last - first; distance: the same, to work in."""
+    own = slice(first, last)
+    if _disturbed(effect, limit, beam, tapped, held[_BEAM, own], held[_TAPPED, own]):
+        for i in range(len(effect)):
+            cell, one = slice(first + i, first + i + 1), slice(i, i + 1)
+            if _disturbed(
+                effect[one], limit, beam[one], tapped[one], held[_BEAM, cell], held[_TAPPED, cell]
+            ):
+                _forget(first + i, means, noise, sums, held)
+    _copy(beam, held[_BEAM, own])
+    _copy(tapped, held[_TAPPED, own])
+    _copy(feed_mode, held[_MODE, own])
+    _distance(voltage, target, effect, limit, distance)
+    _add_voltage(distance, voltage, beam, sums[_SUM, own])
+    _add_known(distance, sums[_DISTANCE, own], sums[_COUNT, own])
+    _add_changes(distance, sums[_LAST, own], sums[_SQUARES, own], sums[_STEPS, own])
+    _copy(distance, sums[_LAST, own])
+
+
+@part
+def _disturbed(
+    effect: Any, limit: float, beam: Any, tapped: Any, beam_before: Any, tapped_before: Any
+) -> bool:
+    """Something was done to one of the cells, or its voltage is above the limit."""
+    count = 0
+    for i in range(len(effect)):
+        raised = abs(beam[i] - beam_before[i]) > RAISED_MM
+        other_scale = (beam[i] == beam[i]) != (beam_before[i] == beam_before[i])
+        tapping = tapped[i] > tapped_before[i]
+        count += (effect[i] > limit) | raised | other_scale | tapping
+    return count > 0
+
+
+@part
+def _forget(c: int, means: Any, noise: Any, sums: Any, held: Any) -> None:
+    for b in range(BLOCKS):
+        means[b, c] = np.nan
+        noise[b, c] = np.nan
+    for row in range(_LAST):
+        sums[row, c] = 0.0
+    sums[_LAST, c] = np.nan
+    held[_CHANCE, c] = held[RISK, c] = np.nan
+
+
+@part
+def _copy(a: Any, out: Any) -> None:
+    for i in range(len(out)):
+        out[i] = a[i]
+
+
+@part
+def _distance(voltage: Any, target: Any, effect: Any, limit: float, out: Any) -> None:
+    """Voltage above its set point [mV]; NaN where the beat does not count."""
+    for i in range(len(out)):
+        distance = 1000 * (voltage[i] - target[i])
+        near = distance if abs(distance) < SPIKE_MV else np.nan
+        out[i] = np.nan if effect[i] > limit else near
+
+
+@part
+def _add_voltage(distance: Any, voltage: Any, beam: Any, sums: Any) -> None:
+    for i in range(len(sums)):
+        moved = MV_PER_MM * beam[i] if beam[i] == beam[i] else 0.0
+        added = sums[i] + (1000 * voltage[i] - moved)
+        sums[i] = added if distance[i] == distance[i] else sums[i]
+
+
+@part
+def _add_known(distance: Any, sums: Any, counts: Any) -> None:
+    for i in range(len(sums)):
+        sums[i] = sums[i] + distance[i] if distance[i] == distance[i] else sums[i]
+    for i in range(len(counts)):
+        counts[i] += 1.0 if distance[i] == distance[i] else 0.0
+
+
+@part
+def _add_changes(distance: Any, before: Any, squares: Any, steps: Any) -> None:
+    for i in range(len(squares)):
+        change = distance[i] - before[i]
+        squares[i] = squares[i] + change * change if change == change else squares[i]
+    for i in range(len(steps)):
+        change = distance[i] - before[i]
+        steps[i] += 1.0 if change == change else 0.0
 
 
 @kernel

@@ -26,6 +26,9 @@ class Held:
     def nothing(cls, tags: int) -> Held:
         return cls(np.full(tags, NEVER, np.int64), np.full(tags, np.nan), np.zeros(tags, np.uint8))
 
+    def of(self, tags: NDArray[np.int32]) -> Held:
+        return Held(self.times[tags], self.values[tags], self.quality[tags])
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -61,6 +64,7 @@ class Frame:
     mean: NDArray[np.float64]
     coverage: NDArray[np.float64]
     last: NDArray[np.float64]
+    after: Held  # as of `end`
     beats: int = 1
 
     @property
@@ -71,6 +75,18 @@ class Frame:
     def count(self) -> NDArray[np.int64]:
         """Samples of each tag, BAD ones too."""
         return np.diff(self.offsets)
+
+    def of(self, tags: NDArray[np.int32]) -> Frame:
+        """The same time with these tags only, in their order."""
+        begin, counts = self.offsets[tags], self.count[tags]
+        offsets = np.zeros(len(tags) + 1, np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        rows = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], counts)
+        return Frame(
+            self.start, self.end, self.held.of(tags),
+            offsets, self.times[rows], self.values[rows], self.quality[rows],
+            self.mean[tags], self.coverage[tags], self.last[tags], self.after.of(tags), self.beats,
+        )  # fmt: skip
 
 
 def freeze(
@@ -104,7 +120,7 @@ def summary(
     )  # fmt: skip
     frame = Frame(
         start, end, held, rows.offsets, rows.times, rows.values, rows.quality,
-        mean, coverage, last, beats,
+        mean, coverage, last, after, beats,
     )  # fmt: skip
     return frame, after
 

@@ -41,7 +41,7 @@ from analytics.beat.line_amounts import (
     so_far,
 )
 from analytics.formulas import DAY_S
-from analytics.kernel import bare_kernel, part
+from analytics.kernel import bare_part, kernel, part
 from analytics.table.figures import index
 
 Floats = NDArray[np.float64]
@@ -66,8 +66,10 @@ SITE_ROWS = np.array([index("site", name) for name in SITE_NAMES], np.int64)
 SITE_WINDOWS = np.array([index("site", f"{name}_minute") for name in SITE_WINDOW_NAMES], np.int64)
 
 
-@bare_kernel
+@bare_part
 def line_figures(
+    first_line: int,
+    last_line: int,
     elapsed_s: Floats,
     first_cell: NDArray[np.int64],
     at: Any,
@@ -83,37 +85,52 @@ def line_figures(
     cell_beat: NDArray[np.int64],
     cell_rows: NDArray[np.int64],
     cell: Floats,
-    fuel: Floats,
     line_rows: NDArray[np.int64],
     line_windows: NDArray[np.int64],
+    line: Floats,
+) -> None:
+    """Write every figure of the lines [first_line, last_line).
+
+    at: LinePlant. amounts: float64[4, lines + 1, AMOUNTS], what each line amounts to in each
+    window. sums, ns: of LineState; gauges: float64[2, 4, gauges], as analytics.beat.gauges leaves
+    them; gauge_now, currents: means of the last beat. above, counted: of CellState. cell: the
+    cells' figures.
+    """
+    for k in range(first_line, last_line):
+        for w in range(4):
+            line_amounts(w, k, first_cell, at, carbon, sums, ns, gauges, above,
+                          elapsed_s[w], amounts[w, k])  # fmt: skip
+            put_window(w, k, amounts[w, k], at, line_windows, line)
+        cells = slice(first_cell[k], first_cell[k + 1])
+        amounts[0, k, DIRECT] = _line_beat(
+            k, cells, at, carbon, gauge_now, currents[k], cell_beat, cell, line_rows, line
+        )
+        _line_day(k, cells, at, carbon, sums, ns, above, counted, cell_rows, cell,
+                  line_rows, line_windows, line)  # fmt: skip
+
+
+@kernel
+def site_figures(
+    elapsed_s: Floats,
+    at: Any,
+    amounts: Floats,
+    gauges: Floats,
+    gauge_now: Floats,
+    fuel: Floats,
+    line_rows: NDArray[np.int64],
     line: Floats,
     site_rows: NDArray[np.int64],
     site_windows: NDArray[np.int64],
     site: Floats,
 ) -> None:
-    """Write every figure of scopes line and site.
+    """Write every figure of the site, when those of its lines are.
 
-    at: LinePlant. amounts: zeros [lines + 1, AMOUNTS], to work in. sums, ns: of LineState; gauges:
-    float64[2, 4, gauges], as analytics.beat.gauges leaves them; gauge_now, currents: means of the
-    last beat. above, counted: of CellState. cell: the cells' figures. fuel: float64[13, boilers]:
-    CO2 of the beat [t/h]; of each window its CO2 [t], the seconds in which the fuel is known, and
-    the coverage.
+    fuel: float64[13, boilers]: CO2 of the beat [t/h]; of each window its CO2 [t], the seconds in
+    which the fuel is known, and the coverage. The others as of `line_figures`.
     """
-    n = len(at.cells)
     for w in range(4):
-        for k in range(n):
-            line_amounts(w, k, first_cell, at, carbon, sums, ns, gauges, above,
-                          elapsed_s[w], amounts[k])  # fmt: skip
-            put_window(w, k, amounts[k], at, line_windows, line)
-        site_window(w, at, amounts, gauges, elapsed_s[w], fuel, site_windows, site)
-    for k in range(n):
-        cells = slice(first_cell[k], first_cell[k + 1])
-        amounts[k, DIRECT] = _line_beat(
-            k, cells, at, carbon, gauge_now, currents[k], cell_beat, cell, line_rows, line
-        )
-        _line_day(k, cells, at, carbon, sums, ns, above, counted, cell_rows, cell,
-                  line_rows, line_windows, line)  # fmt: skip
-    _site_beat(at, gauge_now, amounts, line_rows, line, fuel, site_rows, site)
+        site_window(w, at, amounts[w], gauges, elapsed_s[w], fuel, site_windows, site)
+    _site_beat(at, gauge_now, amounts[0], line_rows, line, fuel, site_rows, site)
 
 
 @part

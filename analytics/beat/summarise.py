@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.kernel import kernel
+from analytics.kernel import kernel, part
 from plant.batch import Quality
 
 _SEVERITY = int(Quality.SEVERITY)
@@ -34,26 +34,26 @@ def group(
     OUTSIDE when a row does not lie in [start, end), UNORDERED when the rows of some tag are not in
     the order of time. A BAD row's value becomes NaN.
     """
-    rows = len(tags)
     n_tags = len(offsets) - 1
-    offsets[:] = 0
-    in_order = True
-    for row in range(rows):
-        if times[row] < start or times[row] >= end:
-            return OUTSIDE
-        tag = tags[row]
-        offsets[tag + 1] += 1
-        if row and (tag < tags[row - 1] or (tag == tags[row - 1] and times[row] <= times[row - 1])):
-            in_order = False
+    filled = np.zeros(n_tags, np.int64)
+    outside = False
+    for row in range(len(tags)):
+        outside |= times[row] < start or times[row] >= end
+        filled[tags[row]] += 1
+    if outside:
+        return OUTSIDE
+    rows = 0
     for tag in range(n_tags):
-        offsets[tag + 1] += offsets[tag]
-    if in_order:
+        count = filled[tag]
+        offsets[tag] = filled[tag] = rows
+        rows += count
+    offsets[n_tags] = rows
+    if _in_order(tags, times):
         for row in range(rows):
             out_times[row] = times[row]
             out_values[row] = np.nan if (quality[row] & _SEVERITY) >= _BAD else values[row]
             out_quality[row] = quality[row]
         return rows
-    filled = offsets[:-1].copy()
     doubled = 0
     for row in range(rows):
         tag = tags[row]
@@ -102,44 +102,88 @@ def summarise(
     after_quality: NDArray[np.uint8],
 ) -> None:
     """Summary of [start, end) for each tag, in the tag's unit, NaN where nothing is known; and the
-    readings held at the end. Rows before `start` only say what stands there.
+    readings held at the end. Rows before `start` only say what stands there. First what holds for
+    nearly every tag, no reading and one that stands, a short loop an array.
 
     The mean is accumulated as differences to the first known value, so that it is exact when the
     value does not change. Slow twin: tests/analytics/beat/test_frame.py.
     """
-    length = end - start
+    for tag in range(len(after_times)):
+        after_times[tag] = held_times[tag]
+    for tag in range(len(after_values)):
+        after_values[tag] = held_values[tag]
+    for tag in range(len(after_quality)):
+        after_quality[tag] = held_quality[tag]
+    for tag in range(len(coverage)):  # & and not `and`: a branch would stop the vectors
+        stands = held_times[tag] + hold_ns[tag] >= end
+        coverage[tag] = 1.0 if stands & (held_values[tag] == held_values[tag]) else 0.0
+    for tag in range(len(last)):
+        mean[tag] = last[tag] = held_values[tag] if coverage[tag] == 1 else np.nan
     for tag in range(len(hold_ns)):
-        hold = hold_ns[tag]
-        time = held_times[tag]
-        value = held_values[tag]
-        row = offsets[tag]
-        stop = offsets[tag + 1]
-        if row == stop and value == value and time + hold >= end:  # as nearly always
-            mean[tag] = last[tag] = after_values[tag] = value
-            coverage[tag] = 1.0
-            after_times[tag] = time
-            after_quality[tag] = held_quality[tag]
+        row, stop, hold = offsets[tag], offsets[tag + 1], hold_ns[tag]
+        time, value = held_times[tag], held_values[tag]
+        if row == stop and (coverage[tag] == 1 or time + hold <= start):  # as nearly always
             continue
-        after_quality[tag] = quality[stop - 1] if stop > row else held_quality[tag]
-        base = np.nan
-        moment = 0.0
-        known = 0
-        while True:
-            until = times[row] if row < stop else end
-            since = max(time, start)
-            known_until = min(until, time + hold)
-            if value == value and known_until > since:
-                if base != base:
-                    base = value
-                moment += (value - base) * (known_until - since)
-                known += known_until - since
-            if row == stop:
-                break
-            time = times[row]
-            value = values[row]
-            row += 1
-        mean[tag] = base + moment / known if known else np.nan
-        coverage[tag] = known / length
-        last[tag] = value if time + hold >= end else np.nan
-        after_times[tag] = time
-        after_values[tag] = value
+        begin = stop
+        while begin > row and times[begin - 1] >= start:
+            begin -= 1
+        if begin > row:
+            time, value = times[begin - 1], values[begin - 1]
+        if stop > row:
+            after_times[tag] = times[stop - 1]
+            after_values[tag] = values[stop - 1]
+            after_quality[tag] = quality[stop - 1]
+        if begin == stop - 1 and value == value and time + hold >= times[begin] > start:
+            now = values[begin]
+            if now == now and times[begin] + hold >= end:  # one on one that stood
+                mean[tag] = value + (now - value) * (end - times[begin]) / (end - start)
+                coverage[tag] = 1.0
+                last[tag] = now
+                continue
+        mean[tag], coverage[tag] = _dwell(start, end, time, value, hold, begin, stop, times, values)
+        stands = after_times[tag] + hold >= end
+        last[tag] = after_values[tag] if stands else np.nan
+
+
+@part
+def _dwell(
+    start: int,
+    end: int,
+    time: int,
+    value: float,
+    hold: int,
+    row: int,
+    stop: int,
+    times: NDArray[np.int64],
+    values: NDArray[np.float64],
+) -> tuple[float, float]:
+    """Mean of a tag over [start, end), and the share of it that is known. time, value: its newest
+    reading before `start`; row, stop: those from there on."""
+    base = np.nan
+    moment = 0.0
+    known = 0
+    while True:
+        until = times[row] if row < stop else end
+        since = max(time, start)
+        known_until = min(until, time + hold)
+        if value == value and known_until > since:
+            if base != base:
+                base = value
+            moment += (value - base) * (known_until - since)
+            known += known_until - since
+        if row == stop:
+            break
+        time = times[row]
+        value = values[row]
+        row += 1
+    return base + moment / known if known else np.nan, known / (end - start)
+
+
+@part
+def _in_order(tags: NDArray[np.int32], times: NDArray[np.int64]) -> bool:
+    for row in range(1, len(tags)):
+        if tags[row] < tags[row - 1]:
+            return False
+        if tags[row] == tags[row - 1] and times[row] <= times[row - 1]:
+            return False
+    return True

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analytics.beat import assess as assess_module
+from analytics.beat import shared as sharing
 from analytics.beat.assess import assess, new_state
 from analytics.beat.assessment import SCOPES
 from analytics.beat.frame import Held, freeze
@@ -104,6 +106,35 @@ def test_frames_of_several_beats_give_the_same_bits(make_plant, make_rule, seed,
             assert one.figures[scope].tobytes() == assessment.figures[scope].tobytes(), scope
     turns = [np.concatenate([a.transitions for a in found]) for found in (ones[2], several[2])]
     assert turns[0].tobytes() == turns[1].tobytes()
+
+
+@pytest.mark.parametrize("lengths", [[1] * 120, [10] * 12])
+def test_two_threads_give_the_bits_of_one(make_plant, make_rule, monkeypatch, lengths):
+    rules = [make_rule(id="v", on="voltage", high=4.0, on_delay_s=3, off_delay_s=2)]
+    plant = make_plant(lines=3, cells=2, alarms=rules, effect=AnodeEffectRule(t_merge_s=30))
+    batch = eventful(plant, START, 120, 7)
+    found, seen = [], set()
+    real = assess_module.step_lines
+
+    def spied(first, last, *rest):
+        seen.add((first, last))
+        real(first, last, *rest)
+
+    monkeypatch.setattr("analytics.beat.assess.step_lines", spied)
+    monkeypatch.setattr(sharing, "WORTH", 0)
+    for free in (False, True):
+        monkeypatch.setattr(sharing, "core_free", lambda free=free: free)
+        held = Held.nothing(len(plant.tags))
+        state, _, told = run(plant, batch, new_state(plant), held, START, lengths)
+        found.append((bits(state), told))
+    assert seen == {(0, 3), (0, 2), (2, 3)}
+    assert found[0][0] == found[1][0]
+    assert any(len(a.anode_effects) for a in found[0][1])
+    for one, two in zip(found[0][1], found[1][1], strict=True):
+        assert one.anode_effects.tobytes() == two.anode_effects.tobytes()
+        assert one.transitions.tobytes() == two.transitions.tobytes()
+        for scope in SCOPES:
+            assert one.figures[scope].tobytes() == two.figures[scope].tobytes(), scope
 
 
 def test_a_frame_of_several_beats_stays_in_its_minute(make_plant):

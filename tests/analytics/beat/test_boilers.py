@@ -141,7 +141,7 @@ class Beats:
             plant.hold_ns, start, start + SECOND, Held.nothing(len(plant.tags)),
             Batch.of(*zip(*rows, strict=True)),
         )  # fmt: skip
-        beat = Boilers.of(self.at, frame)
+        beat = Boilers.of(self.at, frame.of(self.at.boiler.tags))
         self.sums += beat.sums[:, None]
         known = ~np.isnan(beat.fuel_t_per_h)
         self.fuel += np.stack([np.nan_to_num(beat.fuel_t_per_h), known])[:, None]

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.beat.charge import Readings, charges, integrate
+from analytics.beat.charge import Charges, Readings, integrate, tabulate
 from analytics.beat.frame import Held, freeze
 from analytics.kernel import kernel
 from plant.batch import SECOND, Batch
@@ -14,7 +14,7 @@ from plant.batch import SECOND, Batch
 GRID = SECOND // 10
 START = 1000 * SECOND
 HOLD = np.array([2 * SECOND, SECOND], np.int64)
-I_TAG = np.array([1], np.int32)
+I_TAG = 1
 ENERGY, CHARGE, KNOWN, VOLTAGE_KNOWN, QUIET_ENERGY, QUIET_CHARGE, MEAN = range(7)
 
 
@@ -26,8 +26,7 @@ def beat_sums(start, end, tag, r, table, out):
         row, stop, hold = r.offsets[tag], r.offsets[tag + 1], r.hold_ns[tag]
         volt, until = r.held_values[tag], r.held_times[tag] + hold
     energy, charge, both, volt_ns, quiet_energy, quiet_charge, mean, _, _, _, _ = integrate(
-        start, end, volt, until, hold, row, stop, r, 8.0, table.first[0, 0], table.first[0, 1],
-        table,
+        start, end, volt, until, hold, row, stop, r, 8.0, table.first[0], table.first[1], table,
     )  # fmt: skip
     sums = (energy, charge, both / 1e9, volt_ns / 1e9, quiet_energy, quiet_charge, mean)
     for k in range(7):
@@ -63,7 +62,8 @@ def sums_of_frame(frame, tag=0, current=I_TAG):
         HOLD, frame.held.times, frame.held.values, frame.offsets, frame.times, frame.values
     )
     out = np.empty(7)
-    table = charges(frame.start, frame.end - frame.start, 1, current, readings)
+    table = Charges.room(1, len(frame.times))
+    tabulate(frame.start, frame.end - frame.start, 1, current, readings, table)
     beat_sums(frame.start, frame.end, tag, readings, table, out)
     return out
 
@@ -121,9 +121,9 @@ def test_never_mean_times_mean():
 
 def test_cells_without_tags_are_unknown():
     frame, _ = freeze(HOLD, START, START + SECOND, Held.nothing(2), Batch.empty())
-    none = np.array([-1], np.int32)
-    assert sums_of_frame(frame, -1, none)[:MEAN].tolist() == [0.0] * 6
-    assert np.isnan(sums_of_frame(frame, -1, none)[MEAN])
+    sums = sums_of_frame(frame, -1, -1)
+    assert sums[:MEAN].tolist() == [0.0] * 6
+    assert np.isnan(sums[MEAN])
 
 
 def test_a_constant_voltage_has_exactly_its_mean():
