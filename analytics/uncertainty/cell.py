@@ -8,7 +8,8 @@ nothing beside it. Noise: the voltage between two readings scatters about the on
 
 Gaps: a total leaves out what is unknown, so as much as the known mean gives for it is uncertain; a
 mean takes the unknown part to be like the known one, within the factor `gap.spread_percent`; the
-number of anode effects is Poisson's.
+number of anode effects is Poisson's, and so a mean that holds the energy of those heard may be off
+by what the unknown part has more or less of them.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ EFFECTS, NOISE, GAPS = "anode_effect_edges", "noise", "gaps"
 FACTOR = "factor."
 LEAST_CURRENT = 0.01
 """Share of the nominal current below which it is no level to take an absolute error of."""
+LEAST_OVER = 1e-9
+"""Share of the energy below which what is over target without excess is rounding."""
 SLOPE_MEANS, SLOPE_STEP_MIN = 10, 2.0
 NOISE_BLOCKS, NOISE_READINGS = 15, 8
 """As the rows `slope`, `noise_lf` and `noise_hf` define them."""
@@ -68,6 +71,7 @@ class Cells:
         self.minutes = minutes
         count = view("cell", "anode_effects_day")
         self.count = np.where(minutes > 0, np.maximum(count, 1), count)
+        self.effects = self._effects()
         self.aem = view("cell", "aem_day")
         self.minutes_error = np.sqrt(self.count / 6) * acc.interval_s / 60
 
@@ -76,6 +80,15 @@ class Cells:
         scatter = np.nan_to_num(self.view("cell", "noise_hf")) / 4000
         readings = self.charge / self.level * HOURS / self.acc.interval_s
         return scatter / np.sqrt(np.maximum(readings, 1))
+
+    def _effects(self) -> Floats:
+        """Energy over target of each window's anode effects over the root of their number [kWh]:
+        the energy of a window of which a share is unknown is uncertain by this times its root."""
+        target = self.acc.target_kWh_per_t * self.yields * self.charge / 1000
+        over = self.energy - target - self.view("cell", "excess_energy_{w}")
+        over = np.where(over > LEAST_OVER * self.energy, over, 0.0)
+        count = np.fmax(ratio_or_0(over, over[3:]) * self.count, 1)
+        return over / np.sqrt(count)
 
     def effect_shares(self) -> Parts:
         """Relative, of the mean that follows the day's anode-effect minutes."""
@@ -145,7 +158,8 @@ def _beat(c: Cells) -> Iterator[Quantity]:
 
 def _windows(c: Cells) -> Iterator[Quantity]:
     view, of = c.view, c.acc.line_of_cell
-    mean = {VOLTAGE: c.volts_error, NOISE: c.noise, GAPS: c.volts * c.spread}
+    unheard = np.hypot(c.spread, np.sqrt(c.missing) * c.effects / c.energy)
+    mean = {VOLTAGE: c.volts_error, NOISE: c.noise, GAPS: c.volts * unheard}
     volts = Uncertain(c.volts, mean)
     yield "voltage_{w}", volts
     joules = {
@@ -156,9 +170,9 @@ def _windows(c: Cells) -> Iterator[Quantity]:
     yield "energy_{w}", Uncertain(c.energy, joules | {GAPS: c.energy * c.lost})
     charge, metal = view("cell", "charge_{w}"), view("cell", "metal_{w}")
     heard = np.minimum(c.coverage * charge / c.charge, 1)  # share of time with the current known
-    unheard = (1 - heard) / heard
-    yield "charge_{w}", Uncertain(charge, {CURRENT: charge * c.current, GAPS: charge * unheard})
-    made = {CURRENT: metal * c.current, CURRENT_EFFICIENCY: metal * c.ce, GAPS: metal * unheard}
+    lost = (1 - heard) / heard
+    yield "charge_{w}", Uncertain(charge, {CURRENT: charge * c.current, GAPS: charge * lost})
+    made = {CURRENT: metal * c.current, CURRENT_EFFICIENCY: metal * c.ce, GAPS: metal * lost}
     yield "metal_{w}", Uncertain(metal, made)
     specific = volts.at(view("cell", "dc_specific_energy_{w}"))
     specific = specific.besides(CURRENT_EFFICIENCY, -specific.value * c.ce)

@@ -16,6 +16,7 @@ from analytics.beat.boiler_layout import KINDS
 from analytics.table.figure import Figure
 from analytics.table.figures import figures, index
 from analytics.uncertainty.budget import COVERAGE_FACTOR, Part, budget, uncertainties
+from analytics.uncertainty.lineage import row_of
 from analytics.uncertainty.notes import applies, factor_notes, uncertainty_notes
 from plant.batch import SECOND
 from plant.factors import shipped_signals
@@ -287,7 +288,9 @@ def _unit(plant: Plant, kind: str, name: str) -> str:
     signal = plant.signals.get(f"{kind}.{name}") or shipped_signals().get(f"{kind}.{name}")
     if signal is not None:
         return signal.unit
-    return next(f.unit for f in figures()[kind] if f.name == name)  # type: ignore[index]
+    row = row_of(kind, name)
+    assert row is not None, f"{kind}.{name} is no signal and no figure"
+    return row.unit
 
 
 def _known(value: float | None) -> float | None:

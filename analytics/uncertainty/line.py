@@ -39,6 +39,8 @@ Floats = NDArray[np.float64]
 NET_CARBON, RECTIFIERS, AUXILIARIES = "net_carbon", "rectifiers", "auxiliaries"
 SITE_AUXILIARIES, DC_SOURCES = "site_auxiliaries", "dc_sources"
 LINE_VOLTAGE, DC_METERS = "line_voltage", "dc_meters"
+OF_CELLS = ("dc_energy", "metal", "dc_specific_energy", "anode_co2", "pfc_co2e")
+"""What is made of cell voltages and current alone: gaps of other meters do not touch it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Amounts:
     metal: Uncertain
     anode: Uncertain
     pfc: Uncertain
+    effects: Floats  # [MWh], as `Cells.effects`: of the anode effects in dc
+    known: Floats  # share of the time that voltage and current of the cells are known
 
 
 class Lines:
@@ -81,6 +85,9 @@ class Lines:
             np.array([[plant.factors[grid].value]]),
             {FACTOR + grid: np.array([[factor_error(plant, grid)]])},
         )
+        count = np.bincount(acc.line_of_cell, minlength=self.n)
+        self.share = count / count.sum()  # of the site's cells
+        self.known = self.total(np.nan_to_num(cells.coverage)) / count
         self.amounts = self._amounts()
 
     def total(self, values: Floats) -> Floats:
@@ -105,6 +112,8 @@ class Lines:
             metal=relative(view("line", "metal_{w}"), self.made),
             anode=relative(view("line", "anode_co2_{w}"), {**self.made, **carbon}),
             pfc=relative(view("line", "pfc_co2e_{w}"), {**self.made, **self._pfc_causes()}),
+            effects=self.root(c.effects, c.energy) / 1000,
+            known=self.known,
         )
 
     def _pfc_causes(self) -> Parts:
@@ -116,8 +125,7 @@ class Lines:
         count = np.where(duration > 0, minutes / duration, 1.0)
         count = np.where(minutes > 0, np.maximum(count, 1.0), 0.0)
         interval = self.total(acc.interval_s[None]) / self.total(np.ones((1, len(acc.interval_s))))
-        coverage = view("line", "coverage_{w}")
-        unseen = np.sqrt(np.maximum(1 - coverage, 0)) / coverage
+        unseen = np.sqrt(np.maximum(1 - self.known, 0)) / self.known
         return {
             EFFECTS: ratio_or_0(np.sqrt(count / 6) * interval / 60, minutes),
             GAPS: ratio_or_0(unseen, np.sqrt(count)),
@@ -193,7 +201,10 @@ class Lines:
         of_lines = [summed(x, FACTOR) for x in (a.dc, a.ac, a.auxiliary, a.metal, a.anode, a.pfc)]
         dc, ac, auxiliary, metal, anode, pfc = of_lines
         apart = self.view("site", "auxiliary_energy_{w}") - auxiliary.value
-        return Amounts(dc, ac, auxiliary + relative(apart, self.apart), metal, anode, pfc)
+        auxiliary = auxiliary + relative(apart, self.apart)
+        effects = np.sqrt(np.nansum(a.effects**2, axis=1, keepdims=True))
+        known = (self.share * self.known).sum(axis=1, keepdims=True)
+        return Amounts(dc, ac, auxiliary, metal, anode, pfc, effects, known)
 
 
 def line_quantities(lines: Lines) -> Iterator[Quantity]:
@@ -245,7 +256,7 @@ def _totals(
     """What line and site have alike, in each window."""
     view, site = lines.view, lines.cells.plant.site
     coverage = view(scope, "coverage_{w}")
-    missing = np.maximum(1 - coverage, 0)
+    missing, of_cells = np.maximum(1 - coverage, 0), np.maximum(1 - a.known, 0)
     electricity = a.ac + a.auxiliary
     scope1 = a.anode + a.pfc
     if fuel_co2 is not None:
@@ -280,12 +291,14 @@ def _totals(
         means |= {"market_intensity": (scope1 + market) / a.metal}
     for name, amount in sums.items():
         value = view(scope, f"{name}_{{w}}")
-        there = Uncertain(value, amount.parts)
-        yield f"{name}_{{w}}", there.besides(GAPS, value * missing / coverage)
+        lost = of_cells / a.known if name in OF_CELLS else missing / coverage
+        yield f"{name}_{{w}}", Uncertain(value, amount.parts).besides(GAPS, value * lost)
+    effects = np.nan_to_num(a.effects / a.dc.value)  # none is known where no energy is
     for name, mean in means.items():
         value = view(scope, f"{name}_{{w}}")
-        spread = value * missing * lines.acc.gap_spread
-        yield f"{name}_{{w}}", mean.at(value).besides(GAPS, spread)
+        unknown = of_cells if name in OF_CELLS else missing
+        spread = np.hypot(unknown * lines.acc.gap_spread, np.sqrt(unknown) * effects)
+        yield f"{name}_{{w}}", mean.at(value).besides(GAPS, value * spread)
     minute = means["carbon_intensity"]
     first = Uncertain(minute.value[:1], {k: part[:1] for k, part in minute.parts.items()})
     yield "carbon_intensity", first.at(view(scope, "carbon_intensity"))
@@ -296,7 +309,7 @@ def _effects(lines: Lines) -> Iterator[Quantity]:
     view, c = lines.view, lines.cells
     minutes = lines.total(np.nan_to_num(c.minutes))
     count = lines.total(np.nan_to_num(c.count))
-    coverage = view("line", "coverage_day")
+    coverage = lines.known[3:]
     missing = np.maximum(1 - coverage, 0)
     edges = ratio_or_0(lines.root(c.minutes_error, c.minutes), minutes)
     unseen = ratio_or_0(np.sqrt(missing), np.sqrt(count))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from analytics.beat.assessment import Scope
+from analytics.beat.assessment import SCOPES, Scope
 from analytics.beat.windows import windows
 from analytics.table.figure import Figure
 from analytics.table.figures import figures
@@ -27,11 +27,11 @@ def roots(scope: Scope, figure: str) -> frozenset[str]:
         if (of, name) in seen:
             return
         seen.add((of, name))
-        row = _row(of, name)
+        row = row_of(of, name)
         for text in row.inputs if row else ():
             kind, _, plain = text.rpartition(".")
             found.add(f"{kind or of}.{plain}")
-            if _row(kind or of, plain) is not None:
+            if row_of(kind or of, plain) is not None:
                 walk(kind or of, plain)
 
     walk(scope, figure)
@@ -39,9 +39,10 @@ def roots(scope: Scope, figure: str) -> frozenset[str]:
 
 
 @cache
-def _row(scope: str, name: str) -> Figure | None:
-    rows = figures().get(scope, ())  # type: ignore[call-overload]
-    return next((row for row in rows if row.name == name), None)
+def row_of(kind: str, name: str) -> Figure | None:
+    """The figure of that name, None for a signal or a key of the plant."""
+    of_kind = (row for scope in SCOPES if scope == kind for row in figures()[scope])
+    return next((row for row in of_kind if row.name == name), None)
 
 
 def tags_of(plant: Plant, scope: Scope, entity: str, figure: str) -> tuple[Tag, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import TypedDict
 
@@ -10,29 +10,29 @@ from analytics.beat.assessment import Scope
 from analytics.uncertainty.accuracy import errors
 from analytics.uncertainty.budget import Part
 from analytics.uncertainty.lineage import members
-from plant.model import Factor, Plant
+from plant.model import EntityKind, Factor, Plant
 
 EXACT = ("constant.", "gwp.", "energy.standard_coal")
 """Factors by definition or by a reporting rule: their uncertainty is nobody's question."""
-MEASURED = {
-    "voltage": ("cell.voltage",),
-    "current": ("line.current",),
-    "rectifiers": ("rectifier.ac_power",),
-    "auxiliaries": ("meter.power",),
-    "site_auxiliaries": ("meter.power",),
-    "dc_sources": ("meter.power",),
-    "fuel_flow": ("boiler.fuel_flow",),
-    "steam_flow": ("boiler.steam_flow",),
+MEASURED: Mapping[str, tuple[tuple[EntityKind, str], ...]] = {
+    "voltage": (("cell", "voltage"),),
+    "current": (("line", "current"),),
+    "rectifiers": (("rectifier", "ac_power"),),
+    "auxiliaries": (("meter", "power"),),
+    "site_auxiliaries": (("meter", "power"),),
+    "dc_sources": (("meter", "power"),),
+    "fuel_flow": (("boiler", "fuel_flow"),),
+    "steam_flow": (("boiler", "steam_flow"),),
     "steam_state": (
-        "boiler.steam_pressure",
-        "boiler.steam_temperature",
-        "boiler.feedwater_temperature",
+        ("boiler", "steam_pressure"),
+        ("boiler", "steam_temperature"),
+        ("boiler", "feedwater_temperature"),
     ),
-    "line_voltage": ("line.line_voltage",),
-    "dc_meters": ("rectifier.dc_power",),
-    "oxygen": ("boiler.oxygen",),
-    "tapped": ("cell.metal_tapped",),
-    "alumina_fed": ("cell.alumina_fed",),
+    "line_voltage": (("line", "line_voltage"),),
+    "dc_meters": (("rectifier", "dc_power"),),
+    "oxygen": (("boiler", "oxygen"),),
+    "tapped": (("cell", "metal_tapped"),),
+    "alumina_fed": (("cell", "alumina_fed"),),
 }
 """Signals whose accuracy makes a cause."""
 
@@ -116,10 +116,9 @@ def _missing(plant: Plant, scope: Scope, entity: str, cause: str) -> Note | None
         }
     near = set(members(plant, scope, entity))
     silent = []
-    for name in MEASURED.get(cause, ()):
-        kind, _, signal = name.partition(".")
-        stated = errors(plant, kind, signal).bias  # type: ignore[arg-type]
-        ids = plant.entities(kind)  # type: ignore[arg-type]
+    for kind, signal in MEASURED.get(cause, ()):
+        stated = errors(plant, kind, signal).bias
+        ids = plant.entities(kind)
         silent += [
             f"{own}.{signal}"
             for own, bias in zip(ids, stated, strict=True)

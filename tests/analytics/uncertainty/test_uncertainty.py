@@ -243,6 +243,60 @@ def test_gaps_make_totals_uncertain_by_what_they_lack(runner: Any, plant: Plant)
     assert mean["gaps"].standard == pytest.approx(3.95 * 0.05 * 11 / 50)
 
 
+@pytest.mark.parametrize("scope", ["line", "site"])
+def test_a_silent_meter_leaves_certain_what_the_cells_tell(
+    runner: Any, plant: Plant, scope: Scope
+) -> None:
+    run = runner(plant)
+    for tag in plant.tags:
+        for at in range(5 if tag.signal.name == "ac_power" else 120):
+            run.give(tag.id, at, reading(tag))
+    tables = run.run(120).figures
+    entity = plant.entities(scope)[0]
+
+    def lost(name: str) -> float:
+        parts = {p.cause: p.standard for p in budget(plant, scope, entity, name, tables)}
+        return parts.get("gaps", 0.0)
+
+    for name in ("dc_energy_hour", "dc_specific_energy_hour", "metal_hour", "anode_co2_hour"):
+        assert lost(name) == pytest.approx(0, abs=1e-9)
+    ac, coverage = (
+        tables[scope][index(scope, name), 0] for name in ("ac_energy_hour", "coverage_hour")
+    )
+    assert coverage < 1
+    assert lost("ac_energy_hour") == pytest.approx(ac * (1 - coverage) / coverage)
+
+
+@pytest.mark.parametrize(("scope", "cells"), [("cell", 1), ("line", 3), ("site", 6)])
+def test_what_a_gap_may_hide_of_anode_effects_scatters_as_said(
+    runner: Any, plant: Plant, scope: Scope, cells: int
+) -> None:
+    run = runner(plant)
+    for tag in plant.tags:
+        for at in range(50 if tag.signal.name not in ("voltage", "current") else 30):
+            effect = tag.entity == "L1-001" and 5 <= at < 15
+            readings = {"voltage": 30.0 if effect else 3.95, "current": 600.0}
+            run.give(tag.id, at, readings.get(tag.signal.name, reading(tag)))
+    tables = run.run(50).figures
+    name = "voltage_hour" if scope == "cell" else "dc_specific_energy_hour"
+    entity = plant.entities(scope)[0]
+    value = tables[scope][index(scope, name), 0]
+    parts = {p.cause: p.standard for p in budget(plant, scope, entity, name, tables)}
+    missing = 11 / 50
+    hidden = np.sqrt(parts["gaps"] ** 2 - (value * 0.05 * missing) ** 2) / value
+
+    efficiency = plant.lines[0].current_efficiency
+    target_V = plant.cells[0].target_dc_kWh_per_t * 0.33556 * efficiency / 1000
+    volt_s = 39 * 3.95 * cells + 10 * (30.0 - 3.95)  # known, at 600 kA
+    one = 10 * (30.0 - target_V) / volt_s
+    rng = np.random.default_rng(1)
+    seen = rng.poisson(4 * (1 - missing), 200_000)
+    unseen = rng.poisson(4 * missing, 200_000)
+    error = seen * missing / (1 - missing) - unseen  # of what the known time gives for the rest
+    each = np.sqrt((error**2).mean() / seen.mean()) * (1 - missing)
+    assert hidden == pytest.approx(one * each, rel=0.01)
+
+
 @pytest.mark.parametrize("figure", ["carbon_intensity_day", "total_specific_energy_hour"])
 def test_a_budget_is_whole(plant: Plant, tables: dict[Scope, Any], figure: str) -> None:
     parts = budget(plant, "site", "T", figure, tables)
