@@ -7,8 +7,12 @@ ratio of CO2 to carbon that the reporting rules prescribe.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from plant.model import Factor
+
+Real: TypeAlias = Any
+"""A number, or an array of them."""
 
 CO2_PER_CARBON = 44 / 12
 HOURS = 3600.0
@@ -30,25 +34,25 @@ def faraday_mass(charge_kAh: float, current_efficiency: float, kg_per_kAh: float
     return kg_per_kAh * current_efficiency * charge_kAh
 
 
-def dc_specific_energy(voltage_V: float, current_efficiency: float, kg_per_kAh: float) -> float:
+def dc_specific_energy(voltage_V: Real, current_efficiency: Real, kg_per_kAh: float) -> Real:
     """DC energy per tonne at a charge-weighted voltage. [V], fraction, [kg/kAh] -> [kWh/t]"""
     return 1000 * voltage_V / (kg_per_kAh * current_efficiency)
 
 
 def current_efficiency_from_metal(
-    tapped_kg: float, metal_change_kg: float, charge_kAh: float, kg_per_kAh: float
-) -> float:
+    tapped_kg: Real, metal_change_kg: Real, charge_kAh: Real, kg_per_kAh: float
+) -> Real:
     """Metal balance over the metal of Faraday's law. [kg], [kg], [kAh], [kg/kAh] -> fraction"""
     return (tapped_kg + metal_change_kg) / (kg_per_kAh * charge_kAh)
 
 
 def current_efficiency_uncertainty(
-    level_sd_cm: float,
-    pad_area_m2: float,
-    days: float,
-    production_t_per_day: float,
+    level_sd_cm: Real,
+    pad_area_m2: Real,
+    days: Real,
+    production_t_per_day: Real,
     density_kg_per_m3: float,
-) -> float:
+) -> Real:
     """Relative standard uncertainty of the metal balance: the pad is weighed at both ends.
 
     [cm], [m²], [d], [t/d], [kg/m³] -> [%]
@@ -57,7 +61,7 @@ def current_efficiency_uncertainty(
     return 100 * 2**0.5 * pad_sd_t / (production_t_per_day * days)
 
 
-def enthalpy_voltage(current_efficiency: float) -> float:
+def enthalpy_voltage(current_efficiency: Real) -> Real:
     """Voltage that reaction and heating of the feed take up. fraction -> [V]
 
     Source: Haupin's 0.48 + 1.644 CE, carbon anode, cell near 960 degC.
@@ -66,8 +70,8 @@ def enthalpy_voltage(current_efficiency: float) -> float:
 
 
 def cell_heat_loss(
-    current_kA: float, voltage_V: float, external_voltage_V: float, current_efficiency: float
-) -> float:
+    current_kA: Real, voltage_V: Real, external_voltage_V: Real, current_efficiency: Real
+) -> Real:
     """Heat that leaves the cell, I(V − V_ext − V_ΔH). [kA], [V], [V], fraction -> [kW]"""
     return current_kA * (voltage_V - external_voltage_V - enthalpy_voltage(current_efficiency))
 

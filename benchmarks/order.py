@@ -13,165 +13,43 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analytics.beat.assess import warm
 from analytics.beat.assessment import SCOPES
 from analytics.table.book_rows import BOOK
 from analytics.table.figures import beat_figures
+from benchmarks._orders import (
+    DAY,
+    HOUR,
+    START,
+    TICK,
+    Order,
+    Week,
+    in_order,
+    shuffled,
+    small_plant,
+    ticks,
+    week,
+)
 from collector.intake import Intake
 from collector.source import Delivery
 from plant.batch import SECOND, Batch
-from plant.load import load
 from plant.model import Plant
+from potline.logs import configure
 from potline.stack import RESTATE_S, Stack
-from simulators.offline import simulate
-from simulators.scenario import Fault
 from store.contract import FigureBlock
-from store.entries import Entry
 
-DEMO = Path(__file__).parents[1] / "deploy" / "plants" / "demo.toml"
-START = 1_767_542_400 * SECOND  # 2026-01-05 00:00 in Shanghai
-HOUR = 3600 * SECOND
-DAY = 24 * HOUR
-EVERY_S = 10.0
-TICK = 60 * SECOND
-"""What comes within a minute comes at once, in no order."""
-LAG_S = 30.0
-SPELLS_PER_DAY = 6
-RESTARTS_PER_DAY = 2
-SLOW_NS = 3 * DAY
-TWICE = 0.01
 METER, SCALE = "L1-R.ac_power", 1.02
 FOREVER = 2**62
-
-Integers = NDArray[np.int64]
-
-
-def small_plant(cells: int, path: Path) -> Plant:
-    """The demo's plant with few cells and slower tags, kept for ever."""
-    text = DEMO.read_text("utf-8").replace(
-        '{ A = "001-012", B = "013-024" }', f'{{ A = "001-{cells:03}" }}'
-    )
-    path.write_text(text, "utf-8")
-    plant = load(path)
-    tags = tuple(
-        replace(t, interval_s=max(t.interval_s, EVERY_S), hold_s=max(t.hold_s, 3 * EVERY_S))
-        for t in plant.tags
-    )
-    beats = replace(plant.time, beat_s=EVERY_S, figures_every_s=60.0)
-    return replace(plant, tags=tags, time=beats)
-
-
-@dataclass(frozen=True, slots=True)
-class Week:
-    """All that there is to be told of a plant."""
-
-    samples: Batch
-    entries: Sequence[Entry]
-    correction: tuple[int, int]  # of METER, from and to [ns]
-    seconds: float
-
-
-def week(plant: Plant, seconds: float, seed: int) -> Week:
-    """What is entered by hand is told of the cells of the first line; one tap in five is weighed
-    again later, one in ten withdrawn."""
-    faults = []
-    for day in range(max(1, round(seconds / 86400))):
-        cell = day % len(plant.cells)
-        for kind, amount, for_s in (("alumina", 1.0, np.inf), ("block_feeder", 0.0, 240.0)):
-            at = day * 86400 + seconds % 86400 / 3 + 7200
-            faults.append(Fault(kind, plant.cells[cell].id, cell, amount, "", at, for_s))
-    told = simulate(plant, START, seconds, seed, faults, sensor_errors=True)
-    samples = Batch.concat(told)
-    samples = samples.take(np.argsort(samples.times, kind="stable"))
-    by_hand = np.array(
-        [t.signal.pace == "slow" and t.entity.startswith(plant.lines[0].id) for t in plant.tags]
-    )[samples.tags]
-    entries = []
-    for n, row in enumerate(np.flatnonzero(by_hand).tolist()):
-        at, value = int(samples.times[row]), float(samples.values[row])
-        entry = Entry(plant.tags[samples.tags[row]].id, at, at + HOUR, value, "laboratory")
-        entries.append(entry)
-        if entry.tag.endswith("tap_mass") and n % 5 == 0:
-            entries.append(replace(entry, entered=at + DAY, value=value * 1.01))
-        if n % 10 == 9:
-            entries.append(replace(entry, entered=at + 2 * DAY, value=np.nan))
-    middle = START + round(seconds / 2) * SECOND
-    return Week(samples.take(~by_hand), entries, (middle - HOUR, middle), seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """When each thing is told [ns]."""
-
-    samples: Integers
-    entries: Integers
-    correction: int
-    again: NDArray[np.intp]  # rows of samples that come twice
-    restarts: Sequence[int]
-    luck: np.random.Generator
-
-
-def in_order(week: Week) -> Order:
-    entered = np.array([entry.entered for entry in week.entries], np.int64)
-    nothing = np.zeros(0, np.intp)
-    return Order(
-        week.samples.times, entered, week.correction[1], nothing, (), np.random.default_rng(0)
-    )
-
-
-def shuffled(plant: Plant, week: Week, seed: int) -> Order:
-    luck = np.random.default_rng(seed)
-    times, tags = week.samples.times, week.samples.tags
-    sources = plant.source_of_tag[tags]
-    late = (luck.uniform(0, LAG_S, len(plant.sources)) * SECOND).astype(np.int64)[sources]
-    days = week.seconds / 86400
-    for n in range(max(2, round(SPELLS_PER_DAY * days))):
-        if n % 2:
-            group = sources == luck.integers(len(plant.sources))
-        else:
-            group = tags == luck.integers(len(plant.tags))
-        begin = START + int(luck.uniform(0, week.seconds) * SECOND)
-        lasts, waits = np.exp(luck.uniform(np.log((60, 60)), np.log((6 * 3600, 2 * 86400))))
-        end = begin + int(lasts * SECOND)
-        rows = group & (times >= begin) & (times < end)
-        late[rows] = np.maximum(late[rows], end + int(waits * SECOND) - times[rows])
-    slow = np.array([tag.signal.pace == "slow" for tag in plant.tags])[tags]
-    late[slow] = luck.uniform(0, SLOW_NS, int(slow.sum())).astype(np.int64)
-    taken = np.array([entry.time for entry in week.entries], np.int64)
-    stops = luck.uniform(0.05, 0.98, max(1, round(RESTARTS_PER_DAY * days))) * week.seconds
-    return Order(
-        samples=times + late,
-        entries=taken + luck.uniform(0, SLOW_NS, len(taken)).astype(np.int64),
-        correction=week.correction[1] + int(luck.uniform(0, week.seconds / 3) * SECOND),
-        again=np.flatnonzero(luck.random(len(times)) < TWICE),
-        restarts=sorted((START + stops * SECOND).astype(np.int64).tolist()),
-        luck=luck,
-    )
-
-
-def ticks(week: Week, order: Order) -> Iterator[tuple[int, Batch, list[Entry]]]:
-    """(when, samples, entries) of each minute in which something is told."""
-    again = order.samples[order.again] + (order.luck.random(len(order.again)) * DAY).astype("i8")
-    told = np.concatenate([order.samples, again]) // TICK
-    row = np.concatenate([np.arange(len(order.samples)), order.again])
-    by_tick = np.lexsort((order.luck.permutation(len(told)), told))
-    entered = order.entries // TICK
-    moments = np.unique(np.concatenate([told, entered, [order.correction // TICK]]))
-    edges = np.searchsorted(told[by_tick], np.append(moments, FOREVER))
-    for tick, first, last in zip(moments.tolist(), edges[:-1], edges[1:], strict=True):
-        entries = [week.entries[i] for i in np.flatnonzero(entered == tick)]
-        yield (tick + 1) * TICK, week.samples.take(row[by_tick[first:last]]), entries
 
 
 @dataclass(slots=True)
@@ -205,12 +83,10 @@ class House:
             clock=lambda: self.now,
         )
         self.committing = asyncio.create_task(self.intake.run())
-        stack.writer.start()
 
     def close(self) -> None:
         """As a kill would: what is in memory only is lost."""
         self.committing.cancel()
-        self.stack.writer.stop()
         self.stack.close()
 
     def restart(self) -> None:
@@ -240,7 +116,12 @@ class House:
             pass
         self.now += DAY
         self.step()
-        self.stack.writer.drain(600)
+        self.carry()
+
+    def carry(self) -> None:
+        """From the spool to the store, all that there is."""
+        while self.stack.writer.step():
+            pass
 
 
 async def collect(plant: Plant, folder: Path, week: Week, order: Order) -> Outcome:
@@ -257,6 +138,8 @@ async def collect(plant: Plant, folder: Path, week: Week, order: Order) -> Outco
             start, end = week.correction
             house.stack.restatements.correct(METER, start, end, SCALE, 0.0, "", "wrong ratio")
         house.step()
+        if order.luck.random() < 0.5:
+            house.carry()
         if restarts and house.now >= restarts[0]:
             restarts.pop(0)
             house.restart()
@@ -335,6 +218,7 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
+    configure(logging.WARNING)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plant = small_plant(given.cells, folder / "plant.toml")

@@ -160,7 +160,8 @@ class Bookkeeper:
         days = self._day_rows(day_end)
         rows = book(self._plant, days, self._slow.values(days, self._closed()[0]))
         changed = False
-        for scope, new in rows.items():
+        for scope, values in rows.items():
+            new = values + 0.0  # of the two zeros only 0.0 is kept
             names = tuple(row.name for row in BOOK[scope])
             entities = self._plant.entities(scope)
             kept = self._history.figures(scope, names, entities, day_end, day_end + 1)

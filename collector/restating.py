@@ -109,7 +109,7 @@ class Restating:
         order = self._restatements.due()
         if order is None or now - order.noted < QUIET_NS:
             return False
-        self._restatements.begin(order.version)
+        order = self._restatements.begin(order.version)
         if order.start >= live.builder.start:
             self._restatements.finish(order.version, 0, {})
             return True

@@ -27,12 +27,18 @@ class Booking:
     """A sink of the pipeline; `step` by the same thread, after what the beats gave is durable."""
 
     def __init__(
-        self, plant: Plant, history: History, spool: Spool, restatements: Restatements
+        self,
+        plant: Plant,
+        history: History,
+        spool: Spool,
+        restatements: Restatements,
+        cause: str = CAUSE,
     ) -> None:
         self.entries = Entries(Path(plant.store.path) / FILE)
         self._plant = plant
         self._spool = spool
         self._restatements = restatements
+        self._cause = cause
         self._keeper = Bookkeeper(plant, history, self.entries, self._keep, self._supersede)
         self._midnight: int | None = None  # the next one
         self._ended: list[int] = []
@@ -92,5 +98,5 @@ class Booking:
             if np.isfinite(values).any()
         }
         at = int(block.times[0])
-        version = self._restatements.record(at, at + 1, CAUSE, changed)
+        version = self._restatements.record(at, at + 1, self._cause, changed)
         self._restatements.supersede(version, block)

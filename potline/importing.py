@@ -34,15 +34,16 @@ def import_file(path: Path, file: Path, time_zone: str | None, as_json: bool) ->
         try:
             reading = bar.add_task(f"reading {file.name}", total=1.0)
             layout = Layout(time_zone=time_zone or plant.site.time_zone)
-            first, counts = asyncio.run(
+            span, counts = asyncio.run(
                 take_in(opened, file, layout, lambda part: bar.update(reading, completed=part))
             )
             writer.drain(DRAIN_S)
             kept = 0
-            if first is not None:
+            if span is not None:
                 computing = bar.add_task("computing", total=1.0)
-                opened.restatements.note(first, first + 1, f"import of {file.name}")
-                kept = restate_all(opened, lambda p: bar.update(computing, completed=p))
+                opened.restatements.note(*span, f"import of {file.name}")
+                done = restate_all(opened, lambda p: bar.update(computing, completed=p))
+                kept = sum(sum(row.changed.values()) for row in done)
             writer.drain(DRAIN_S)
         except ExportError as error:
             raise Failure(INVALID, str(error)) from None
@@ -64,12 +65,13 @@ def import_file(path: Path, file: Path, time_zone: str | None, as_json: bool) ->
 
 async def take_in(
     opened: Kept, file: Path, layout: Layout, told: Told
-) -> tuple[int | None, Counts]:
-    """Read, screen and spool the whole export. -> time of its first sample, the intake's counts"""
-    first: list[int] = []
+) -> tuple[tuple[int, int] | None, Counts]:
+    """Read, screen and spool the whole export. -> start and end of its samples [ns], the intake's
+    counts"""
+    edges: list[int] = []
 
     def note(batch: Batch) -> None:
-        first.append(int(batch.times.min()))
+        edges.extend((int(batch.times.min()), int(batch.times.max()) + 1))
 
     intake = Intake(opened.plant, opened.spool, note)
     committing = asyncio.create_task(intake.run())
@@ -82,7 +84,7 @@ async def take_in(
         await intake.drain()
     finally:
         committing.cancel()
-    return min(first, default=None), intake.counts
+    return (min(edges), max(edges)) if edges else None, intake.counts
 
 
 def by_source(plant: Plant, batch: Batch) -> Iterator[tuple[str, Batch]]:

@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from math import isfinite, isnan, nan
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import orjson
 
 from plant.batch import SECOND
-from plant.model import EntityKind, Plant, Signal
+from plant.model import EntityKind, Plant, Signal, Tag
 from plant.suggest import did_you_mean
 from plant.units import UnitError, conversion
 
@@ -125,9 +125,9 @@ class Entries:
             return [_entry(row) for row in self._db.execute(sql, parameters).fetchall()]
 
 
-def _entry(row: Sequence[object]) -> Entry:
+def _entry(row: Sequence[Any]) -> Entry:
     tag, time, entered, value, who, comment = row
-    return Entry(tag, time, entered, nan if value is None else value, who, comment)  # type: ignore[arg-type]
+    return Entry(tag, time, entered, nan if value is None else value, who, comment)
 
 
 def enterable(plant: Plant) -> dict[str, Signal]:
@@ -193,7 +193,7 @@ def _in_range(plant: Plant, tag: str, signal: Signal, value: float, unit: str) -
         raise EntryError(f"{tag}: {error}") from None
     number = float(f"{value * scale + offset:.12g}")  # without the conversion's last digits
     column = plant.column_of.get(tag)
-    limits: Signal = signal if column is None else plant.tags[column]  # type: ignore[assignment]
+    limits: Signal | Tag = signal if column is None else plant.tags[column]
     if not limits.low <= number <= limits.high:
         raise EntryError(
             f"{tag}: {number:g} {signal.unit} is outside {limits.low:g} to {limits.high:g} "

@@ -60,7 +60,8 @@ class Superseded:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Readings of a tag in [start, end) count as reading * scale + offset; scale NaN: as BAD."""
+    """Readings of a tag in [start, end) count as reading * scale + offset; scale NaN: as BAD.
+    withdrawn: when it was taken back [ns], None while it holds."""
 
     id: int
     tag: str
@@ -71,6 +72,7 @@ class Correction:
     made: int
     who: str
     cause: str
+    withdrawn: int | None
 
 
 COLUMNS = 'version, start, "end", cause, tags, noted, begun, done, beats, changed, remark'
@@ -98,32 +100,11 @@ class Restatements:
 
     # -- what is to be done
 
-    def note(self, start: int, end: int, cause: str, tags: Sequence[str] = ()) -> None:
+    def note(self, start: int, end: int, cause: str, tags: Sequence[str] = ()) -> int:
         """Figures of [start, end) must be computed again; durable on return. One that waits for
-        the same cause is widened."""
+        the same cause is widened. -> its version"""
         with self._write() as db:
-            waiting = db.execute(
-                f"SELECT {COLUMNS} FROM restatements WHERE begun IS NULL AND cause = ?", (cause,)
-            ).fetchone()
-            if waiting is None:
-                db.execute(
-                    'INSERT INTO restatements (start, "end", cause, tags, noted)'
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (start, end, cause, _tags(tags), time.time_ns()),
-                )
-                return
-            was = _row(waiting)
-            db.execute(
-                'UPDATE restatements SET start = ?, "end" = ?, tags = ?, noted = ?'
-                " WHERE version = ?",
-                (
-                    min(start, was.start),
-                    max(end, was.end),
-                    _tags((*was.tags, *tags)),
-                    time.time_ns(),
-                    was.version,
-                ),
-            )
+            return self._note(db, start, end, cause, tags)
 
     def record(self, start: int, end: int, cause: str, changed: Mapping[str, int]) -> int:
         """What was computed again already. -> its version"""
@@ -134,8 +115,7 @@ class Restatements:
                 " VALUES (?, ?, ?, '[]', ?, ?, ?, ?)",
                 (start, end, cause, now, now, now, orjson.dumps(changed).decode()),
             )
-        assert done.lastrowid is not None
-        return done.lastrowid
+            return _id_of(done)
 
     def due(self) -> Restatement | None:
         """The oldest that is not done."""
@@ -145,12 +125,15 @@ class Restatements:
             ).fetchone()
         return None if row is None else _row(row)
 
-    def begin(self, version: int) -> None:
-        """From here on what comes late is noted anew."""
+    def begin(self, version: int) -> Restatement:
+        """From here on what comes late is noted anew. -> as it stands now: another process may
+        have widened it since it was read"""
         with self._write() as db:
-            db.execute(
-                "UPDATE restatements SET begun = ? WHERE version = ?", (time.time_ns(), version)
-            )
+            row = db.execute(
+                f"UPDATE restatements SET begun = ? WHERE version = ? RETURNING {COLUMNS}",
+                (time.time_ns(), version),
+            ).fetchone()
+        return _row(row)
 
     def reached(self, version: int, beat: int) -> None:
         """A kept state was replaced at this beat: it can no longer tell that nothing differs."""
@@ -169,6 +152,16 @@ class Restatements:
                 " WHERE version = ?",
                 (time.time_ns(), beats, orjson.dumps(changed).decode(), remark, version),
             )
+
+    def row(self, version: int) -> Restatement:
+        """The restatement of a version. KeyError when there is none."""
+        with self._lock:
+            found = self._db.execute(
+                f"SELECT {COLUMNS} FROM restatements WHERE version = ?", (version,)
+            ).fetchone()
+        if found is None:
+            raise KeyError(version)
+        return _row(found)
 
     def rows(self, start: int, end: int) -> list[Restatement]:
         """Those that touch [start, end), the newest first."""
@@ -217,16 +210,17 @@ class Restatements:
 
     def correct(
         self, tag: str, start: int, end: int, scale: float, offset: float, who: str, cause: str
-    ) -> None:
+    ) -> int:
         """Correct the readings of a tag from now on seen in [start, end), and have what follows
-        from them computed again. scale NaN: they count as BAD."""
+        from them computed again. scale NaN: they count as BAD. -> id of the correction"""
         with self._write() as db:
-            db.execute(
+            made = db.execute(
                 'INSERT INTO corrections (tag, start, "end", scale, offset, made, who, cause)'
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (tag, start, end, _stored(scale), offset, time.time_ns(), who, cause),
             )
-        self.note(start, end, f"correction: {cause}", [tag])
+            self._note(db, start, end, f"correction: {cause}", [tag])
+            return _id_of(made)
 
     def withdraw(self, id_: int) -> bool:
         """Take a correction back; tells whether there was one."""
@@ -236,22 +230,24 @@ class Restatements:
                 ' RETURNING tag, start, "end", cause',
                 (time.time_ns(), id_),
             ).fetchone()
-        if row is None:
-            return False
-        tag, start, end, cause = row
-        self.note(start, end, f"correction withdrawn: {cause}", [tag])
-        return True
+            if row is None:
+                return False
+            tag, start, end, cause = row
+            self._note(db, start, end, f"correction withdrawn: {cause}", [tag])
+            return True
 
-    def corrections(self) -> list[Correction]:
-        """Those that hold, in the order they were made."""
+    def corrections(self, withdrawn: bool = False) -> list[Correction]:
+        """Those that hold, in the order they were made; or also those that were withdrawn."""
         with self._lock:
             found = self._db.execute(
-                """SELECT id, tag, start, "end", coalesce(scale, 'nan'), offset, made, who, cause
-                   FROM corrections WHERE withdrawn IS NULL ORDER BY id"""
+                """SELECT id, tag, start, "end", coalesce(scale, 'nan'), offset, made, who, cause,
+                     withdrawn
+                   FROM corrections WHERE withdrawn IS NULL OR ? ORDER BY id""",
+                (withdrawn,),
             ).fetchall()
         return [
-            Correction(id_, tag, start, end, float(scale), offset, made, who, cause)
-            for id_, tag, start, end, scale, offset, made, who, cause in found
+            Correction(id_, tag, start, end, float(scale), *rest)
+            for id_, tag, start, end, scale, *rest in found
         ]
 
     def corrected(self, batch: Batch) -> Batch:
@@ -270,6 +266,27 @@ class Restatements:
                 values[meant] = values[meant] * row.scale + row.offset
         return Batch(batch.tags, batch.times, values, quality)
 
+    def _note(
+        self, db: sqlite3.Connection, start: int, end: int, cause: str, tags: Sequence[str]
+    ) -> int:
+        waiting = db.execute(
+            f"SELECT {COLUMNS} FROM restatements WHERE begun IS NULL AND cause = ?", (cause,)
+        ).fetchone()
+        now = time.time_ns()
+        if waiting is None:
+            done = db.execute(
+                'INSERT INTO restatements (start, "end", cause, tags, noted)'
+                " VALUES (?, ?, ?, ?, ?)",
+                (start, end, cause, _tags(tags), now),
+            )
+            return _id_of(done)
+        was = _row(waiting)
+        db.execute(
+            'UPDATE restatements SET start = ?, "end" = ?, tags = ?, noted = ? WHERE version = ?',
+            (min(start, was.start), max(end, was.end), _tags((*was.tags, *tags)), now, was.version),
+        )
+        return was.version
+
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
@@ -280,6 +297,11 @@ class Restatements:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+
+def _id_of(inserted: sqlite3.Cursor) -> int:
+    assert inserted.lastrowid is not None
+    return inserted.lastrowid
 
 
 def _tags(names: Sequence[str]) -> str:

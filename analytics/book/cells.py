@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +35,7 @@ def cells_book(
     found["current_efficiency_30d_u"] = doubt
     pure = metal_per_charge(plant.factors)
     made = np.where(efficiency > 0, efficiency, np.nan)
-    by_balance: Any = dc_specific_energy(found["voltage_30d"], made, pure)  # type: ignore[arg-type]
+    by_balance = dc_specific_energy(found["voltage_30d"], made, pure)
     found["dc_specific_energy_tapped_30d"] = by_balance
     found |= _effects(plant, days)
     found |= _work(plant, days, slow)
@@ -66,13 +65,13 @@ def _energy(plant: Plant, days: DayRows) -> dict[str, Floats]:
     volt = ratio(joint, charge)
     seconds = np.where(both, known_s, 0.0).sum(axis=0)
     current = ratio(charge * HOURS, seconds)
-    specific: Any = dc_specific_energy(volt, yields, pure)  # type: ignore[arg-type]
+    specific = dc_specific_energy(volt, yields, pure)
     price = plant.site.electricity_price_per_MWh
     excess = added(days.get("cell", "excess_energy_day"))
     set_voltage = days.get("cell", "target_voltage_day")
     above = np.where(both, voltage - set_voltage, np.nan)
     rail = np.array([line.external_resistance_uOhm for line in plant.lines])[of]
-    loss: Any = cell_heat_loss(current, volt, current * rail / 1000, yields)  # type: ignore[arg-type]
+    loss = cell_heat_loss(current, volt, current * rail / 1000, yields)
     elapsed_s = float((days.ends - days.starts).sum()) / SECOND
     floor = plant.factors[FLOOR].value
     return {

@@ -20,7 +20,7 @@ from analytics.formulas import (
     metal_per_charge,
 )
 from plant.batch import SECOND
-from plant.model import Plant
+from plant.model import EntityKind, Plant
 
 END_NS = 36 * 3600 * SECOND
 """So close to both ends of the month there must be a measurement of the level."""
@@ -84,12 +84,12 @@ def balance(plant: Plant, days: DayRows, slow: SlowValues) -> Balance:
     charge = np.where((since < until) & (count > 0), charge, np.nan)
     pure = metal_per_charge(plant.factors)
     change = density * area * (after - before) / 100
-    efficiency = current_efficiency_from_metal(tapped, change, charge, pure)  # type: ignore[arg-type]
+    efficiency = current_efficiency_from_metal(tapped, change, charge, pure)
     produced = tapped + change
     elapsed_d = (until - since) / SECOND / 86_400
     level = current_efficiency_uncertainty(
-        level_sd, area, elapsed_d, produced / 1000 / elapsed_d, density  # type: ignore[arg-type]
-    )  # fmt: skip
+        level_sd, area, elapsed_d, produced / 1000 / elapsed_d, density
+    )
     limits, percent = _accuracies(plant, "cell", "tap_mass")
     of_taps = np.hypot(count * limits / 2, tapped * percent / 200) / produced
     amp_limits, amp_percent = _accuracies(plant, "line", "current")
@@ -126,9 +126,9 @@ def _charge(
     return charge, known
 
 
-def _accuracies(plant: Plant, kind: str, signal: str) -> tuple[Floats, Floats]:
+def _accuracies(plant: Plant, kind: EntityKind, signal: str) -> tuple[Floats, Floats]:
     """Limits of error at 95 % of each one's tag, 0 where none are stated: [unit], [% of reading]"""
-    columns = plant.columns(kind, signal)  # type: ignore[arg-type]
+    columns = plant.columns(kind, signal)
     tags = [plant.tags[c] if c >= 0 else None for c in columns]
     limits = np.array([t.accuracy if t else np.nan for t in tags])
     percent = np.array([t.accuracy_percent if t else np.nan for t in tags])

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numba.extending import register_jitable
 
 from analytics.formula.registry import Formula, FormulaError, Given, Key, Result
+from analytics.formulas import Real
 
 KELVIN = 273.15
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-Real: TypeAlias = Any
-"""A number, or an array of them."""
 
 
 def jitable(function: F) -> F:

@@ -17,7 +17,6 @@ from analytics.formula.bath import (
     KELVIN,
     TEMPERATURE,
     Bath,
-    Real,
     alumina_saturation,
     bath_ratio,
     composition,
@@ -25,6 +24,7 @@ from analytics.formula.bath import (
     jitable,
 )
 from analytics.formula.registry import Formula, FormulaError, Given, Key, Result
+from analytics.formulas import Real
 
 
 @jitable

@@ -183,7 +183,7 @@ def _cell(
 def _specific(plant: Plant, change_V: float, efficiency: float, used: _Used) -> float:
     """[V], fraction -> [kWh/t]"""
     used("constant.molar_mass_Al"), used("constant.faraday")
-    return dc_specific_energy(change_V, efficiency, metal_per_charge(plant.factors))
+    return float(dc_specific_energy(change_V, efficiency, metal_per_charge(plant.factors)))
 
 
 def _warnings(

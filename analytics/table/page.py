@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from analytics.beat.assessment import SCOPES
+from analytics.beat.assessment import SCOPES, Scope
 from analytics.table.examples import table
 from analytics.table.figure_page import address, base, figure_page, grid, labels
 
@@ -20,7 +20,7 @@ def figures_page() -> str:
     return "\n".join(f"## {TITLES[scope]}\n\n{_index(scope)}\n" for scope in SCOPES)
 
 
-def _index(scope: str) -> str:
+def _index(scope: Scope) -> str:
     return grid(
         ("figure", "unit", "windows", "what", "名称", "formula"),
         [
@@ -31,7 +31,7 @@ def _index(scope: str) -> str:
                 *labels(rows[0]),
                 rows[0].formula,
             )
-            for variant, rows in table()[scope].items()  # type: ignore[index]
+            for variant, rows in table()[scope].items()
         ],
     )
 
