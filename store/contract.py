@@ -42,13 +42,19 @@ class FigureBlock:
 
 
 class StoreUnavailable(Exception):
-    """The store cannot be reached or is overloaded now; the same call may succeed later."""
+    """The store cannot be reached or is overloaded now; the same call may succeed later, not before
+    `after_s` seconds if the store says so."""
+
+    def __init__(self, reason: str, after_s: float = 0.0) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
 
 
 class Store(Protocol):
     """Samples, figures and events by time. Writes are idempotent by (tag, time), (figure, entity,
     time) and event key: a write repeated after a crash changes nothing. Times are int64 ns, ranges
-    are [start, end). Methods block; callers are threads. StoreUnavailable means try again."""
+    are [start, end). Methods block; callers are threads. StoreUnavailable means try again. A store
+    that is faster with several writes at a time says with how many, in an attribute `lanes`."""
 
     def open(self) -> None:
         """Make what is missing (folders, buckets with their retention); safe to repeat."""

@@ -19,10 +19,9 @@ from plant.batch import Batch
 from plant.model import EntityKind, Plant, StoreSettings
 from store.blocks import block_of
 from store.contract import FigureBlock, Written
-from store.duplicates import order_once
 from store.flux import Rows, any_of, only, quoted, source
-from store.influx_client import Client, Refused, Unreadable
-from store.lineprotocol import Words, escaped, lines, series, string_field
+from store.influx_client import LANES, Client, Refused, Unreadable
+from store.lineprotocol import Words, arranged, escaped, lines, series, string_field
 from store.refusals import refusals
 
 MOST_IDS = 100
@@ -30,6 +29,8 @@ MOST_IDS = 100
 
 
 class InfluxStore:
+    lanes = LANES
+
     def __init__(self, settings: StoreSettings, plant: Plant) -> None:
         self._plant = plant
         self._keep_days = settings.raw_days
@@ -66,23 +67,56 @@ class InfluxStore:
 
     def write_samples(self, batch: Batch) -> Written:
         rejected = refusals(batch, self._keep_days)
-        take = np.ones(len(batch), np.bool_)
-        take[[row for row, _ in rejected]] = False
-        rows = np.nonzero(take)[0]
-        rows = rows[order_once(batch.take(rows))]
-        head = self._head_of[batch.tags[rows]]
-        rows = rows[np.lexsort((batch.tags[rows], batch.times[rows], head))]
-        todo = [rows]
+        sent = batch
+        rows = None
+        if rejected:
+            take = np.ones(len(batch), np.bool_)
+            take[[row for row, _ in rejected]] = False
+            rows = np.nonzero(take)[0]
+            sent = batch.take(rows)
+        refused = self._send(sent)
+        rejected += refused if rows is None else [(int(rows[row]), why) for row, why in refused]
+        return Written(len(batch) - len(rejected), rejected)
+
+    def _send(self, batch: Batch) -> list[tuple[int, str]]:
+        """Write all rows that the server takes; returns the others with its reason. A lot that is
+        refused is parted by the field that it names, else in halves: some tens of requests find a
+        few bad rows."""
+        refused: list[tuple[int, str]] = []
+        todo = [self._order(batch)]
         while todo:
             part = todo.pop()
+            text = self._lines(batch, part)
+            if len(text) > self._client.largest and len(part) > 1:
+                todo += np.array_split(part, 2)
+                continue
             try:
-                self._client.write(self.raw, self._lines(batch.take(part)))
+                self._client.write(self.raw, text)
             except Refused as error:
-                if len(part) == 1:
-                    rejected.append((int(part[0]), str(error)))
+                other = self._other_type(error, batch.tags[part])
+                nothing = error.dropped == bytes(text).count(b"\n")
+                if len(part) == 1 or (nothing and (other is None or other.all())):
+                    refused += [(int(row), str(error)) for row in part]
+                elif other is not None and other.any() and not other.all():
+                    todo += [part[other], part[~other]]
                 else:
-                    todo += np.array_split(part, 2)
-        return Written(len(batch) - len(rejected), rejected)
+                    halves = part[np.argsort(batch.times[part], kind="stable")]
+                    todo += np.array_split(part if other is None else halves, 2)
+        return refused
+
+    def _order(self, batch: Batch) -> NDArray[np.intp]:
+        head = self._head_of[batch.tags]
+        return arranged(head, batch.tags, batch.times, len(self._entities))
+
+    def _other_type(self, error: Refused, tags: NDArray[np.int32]) -> NDArray[np.bool_] | None:
+        """bool[n]: rows of the field that the server has in another type, None if it names none."""
+        if not error.field:
+            return None
+        named = [
+            t.signal.name == error.field and t.signal.entity == error.measurement
+            for t in self._plant.tags
+        ]
+        return np.array(named, np.bool_)[tags]
 
     def samples(self, tags: Sequence[int] | None, start: int, end: int) -> Batch:
         columns = range(len(self._plant.tags)) if tags is None else list(tags)
@@ -241,11 +275,11 @@ class InfluxStore:
         except Unreadable:
             return self._client.query(f'import "types"\n{wanted}{only(kind)}{tail}', dtype)
 
-    def _lines(self, batch: Batch) -> bytes:
+    def _lines(self, batch: Batch, rows: NDArray[np.intp] | None = None) -> memoryview:
+        """The rows in the order given, None: as they come."""
         head = self._head_of[batch.tags]
-        field = batch.tags.astype(np.intp)
         columns = batch.times, batch.values, batch.quality
-        return lines(self._heads, self._fields, head, field, *columns)
+        return lines(self._heads, self._fields, head, batch.tags, *columns, rows)
 
     def _tags(self, entity: str) -> dict[str, str]:
         """What an entity's lines are tagged with."""

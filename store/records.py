@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 
 class SpoolFull(Exception):
-    """There is no room now: do not acknowledge, try the same again later."""
+    """Nothing can be kept now, for want of room or because of the disk: do not acknowledge, try the
+    same again later."""
 
 
 class SpoolInUse(Exception):
@@ -22,6 +23,18 @@ class Gap:
     start: int
     end: int
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What the spool had, or was given, and has no more: samples (or values of figures) of
+    [start, end), and why."""
+
+    cause: str
+    kind: str
+    samples: int
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a spool segment holds, and its bytes: plain columns, checked by a CRC."""
+"""What a spool segment holds, and its bytes: columns, compressed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from plant.batch import Batch
 from store.contract import FigureBlock
 
 ROW_BYTES = 4 + 8 + 8 + 1 + 1
+CODEC = "lz4_raw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +57,29 @@ Segment = SampleSegment | FigureSegment | EventSegment
 
 
 def encode_samples(numbers: NDArray[np.int32], batch: Batch, suspect: NDArray[np.bool_]) -> bytes:
-    """The columns one after the other; `numbers` are the spool's own numbers of the tags."""
-    columns = (numbers, batch.times, batch.values, batch.quality, suspect)
-    return b"".join(np.ascontiguousarray(c).tobytes() for c in columns)
+    """The columns one after the other, tags and times as differences, compressed; `numbers` are the
+    spool's own numbers of the tags."""
+    columns = (
+        np.diff(numbers, prepend=np.int32(0)),
+        np.diff(batch.times, prepend=np.int64(0)),
+        batch.values,
+        batch.quality,
+        suspect,
+    )
+    body = b"".join(np.ascontiguousarray(c).tobytes() for c in columns)
+    packed: bytes = pa.compress(body, CODEC, asbytes=True)
+    return len(batch).to_bytes(4, "little") + packed
 
 
 def decode_samples(blob: bytes) -> tuple[Batch, NDArray[np.bool_]]:
     """What encode_samples was given: (batch with the spool's numbers as tags, suspect)."""
-    n = len(blob) // ROW_BYTES
-    tags = np.frombuffer(blob, np.int32, n)
-    times = np.frombuffer(blob, np.int64, n, 4 * n)
-    values = np.frombuffer(blob, np.float64, n, 12 * n)
-    quality = np.frombuffer(blob, np.uint8, n, 20 * n)
-    return Batch(tags, times, values, quality), np.frombuffer(blob, np.bool_, n, 21 * n)
+    n = int.from_bytes(blob[:4], "little")
+    body = pa.decompress(memoryview(blob)[4:], n * ROW_BYTES, CODEC)
+    tags = np.cumsum(np.frombuffer(body, np.int32, n), dtype=np.int32)
+    times = np.cumsum(np.frombuffer(body, np.int64, n, 4 * n))
+    values = np.frombuffer(body, np.float64, n, 12 * n)
+    quality = np.frombuffer(body, np.uint8, n, 20 * n)
+    return Batch(tags, times, values, quality), np.frombuffer(body, np.bool_, n, 21 * n)
 
 
 def encode_figures(block: FigureBlock) -> bytes:

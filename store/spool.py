@@ -6,26 +6,24 @@ ledger changes in the same transaction as the samples it counts.
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
+import os
 import sqlite3
-import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib.resources import files
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plant.batch import Batch
 from plant.model import Plant
+from store import bounds
 from store.contract import FigureBlock
-from store.kept import Kept
-from store.records import BadLine, Checkpoint, Gap, SourceLedger, SpoolFull, SpoolInUse
+from store.facts import NEVER, Accounts, Inconsistent, save_last
+from store.records import BadLine, Checkpoint, Gap, Loss, SourceLedger, SpoolFull, SpoolInUse
 from store.segments import (
     Event,
     SampleSegment,
@@ -34,16 +32,14 @@ from store.segments import (
     encode_figures,
     encode_samples,
 )
+from store.spoolfile import SpoolFile
 from store.tables import (
-    TagNumbers,
-    count,
-    decode,
-    load_last,
+    DAY,
+    file_bytes,
     put_gaps,
+    put_loss,
     put_segment,
-    save_last,
-    source_names,
-    tally,
+    read_segment,
     thin,
     used_bytes,
 )
@@ -53,6 +49,7 @@ __all__ = [
     "Checkpoint",
     "Event",
     "Gap",
+    "Loss",
     "SourceLedger",
     "Spool",
     "SpoolFull",
@@ -62,50 +59,26 @@ __all__ = [
 KEEP_BAD_LINES = 10_000
 TIDY_S = 30.0
 FREE_PAGES = 16_384
+RESERVE = 64 << 20
+"""Bytes of the disk that samples leave free, a quarter of it at most: without some room not even
+what is given up could be counted."""
 
 
-class Spool(Kept):
+class Spool(SpoolFile):
     """One process appends and delivers (SpoolInUse for a second); any number may read meanwhile.
 
     Writes share one connection under a lock, since SQLite has one writer anyway; each read has a
-    connection of its own. `corrupt` says in words which segments were set aside.
+    connection of its own. `notices` says in words, once each, what was damaged or given up.
     """
 
-    def __init__(self, path: Path, plant: Plant, *, max_bytes: int = 8 << 30) -> None:
+    def __init__(self, path: Path, plant: Plant) -> None:
         super().__init__(path, plant)
-        self.corrupt: list[str] = []
-        self._max_bytes = max_bytes
-        self._lock = threading.RLock()
-        self._owner: TextIO | None = None
-        self._numbers = np.empty(0, np.int32)
-        self._last = np.empty(0, np.int64)
-        self._newest = 0  # segment
-        self._passed = 0  # the newest one at the last checkpoint
+        self._max_bytes = int(plant.spool.max_GB * 1e9)
+        self._drops = plant.spool.when_full != "wait" or plant.spool.max_days > 0
+        self._passed = 0  # the newest segment at the last checkpoint
         self._covered = 0  # and at the one before: it stands for all up to here
+        self._lost = 0  # samples, since room ran out
         self._tidied = time.monotonic()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = self._connect()
-        self._db.executescript(files("store").joinpath("spool.sql").read_text("utf-8"))
-
-    def claim(self) -> None:
-        """Become the one process that changes this spool (else SpoolInUse), and learn the newest
-        times. Whoever first appends or delivers does this anyway."""
-        with self._lock:
-            if self._owner is not None:
-                return
-            lock = self.path.with_suffix(".lock").open("a")
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._learn()
-            except BlockingIOError:
-                lock.close()
-                raise SpoolInUse(
-                    f"{self.path}: another process collects into it; stop that one first"
-                ) from None
-            except BaseException:
-                lock.close()
-                raise
-            self._owner = lock
 
     # -- ingest side
 
@@ -117,7 +90,8 @@ class Spool(Kept):
         gaps: Sequence[Gap],
         suspect: NDArray[np.bool_],
     ) -> int:
-        """Keep samples with what is known of them; durable on return. -> segment id, 0 if none
+        """Keep samples with what is known of them; durable on return. -> segment id, 0 when no
+        samples were kept: there were none, or the spool is full and gives up the newest.
 
         received: source -> values it sent, refused: (source, reason) -> how many of them are not in
         the batch. A sample counts for its tag's source. suspect: bool[n], rows that are not newer
@@ -126,26 +100,23 @@ class Spool(Kept):
         """
         kept = self._by_source(self.plant.source_of_tag[batch.tags])
         self._must_close(kept, received, refused)
-        with self._write() as db:
-            numbers = self._numbers[batch.tags]
-            blob = encode_samples(numbers, batch, suspect)
-            self._must_fit(db, len(blob))
-            for source, n in received.items():
-                count(db, source, "received", "", n)
-            for (source, reason), n in refused.items():
-                count(db, source, "rejected", reason, n)
-            put_gaps(db, gaps)
+        self.claim()
+        blob = encode_samples(self._numbers[batch.tags], batch, suspect)
+
+        with self._lock:
             segment = 0
-            if len(batch):
-                span = int(batch.times.min()), int(batch.times.max())
-                segment = put_segment(db, "samples", len(batch), *span, blob)
-                rows = [(segment, source, n) for source, n in kept.items()]
-                db.executemany("INSERT INTO spooled VALUES (?, ?, ?)", rows)
-                db.execute("INSERT INTO recent VALUES (?, ?, ?)", (segment, *span))
-                self._newest = segment
-                # Ahead of the commit: should that fail, these look suspect when they come again,
-                # and are then looked for in vain.
-                np.maximum.at(self._last, batch.tags, batch.times)
+            with self._write() as db:
+                accounts = Accounts(db)
+                accounts.add_each(received, "received")
+                for (source, reason), n in refused.items():
+                    accounts.add(source, "rejected", n, reason)
+                put_gaps(db, gaps)
+                if len(batch) and self._has_room(db, accounts, len(blob)):
+                    segment = self._put_samples(db, accounts, batch, kept, blob)
+                elif len(batch):
+                    self._refuse(db, accounts, batch, kept)
+                accounts.save(db)
+            self._newest = segment or self._newest
         self._tidy_now_and_then()
         return segment
 
@@ -153,7 +124,8 @@ class Spool(Kept):
         """int64[tags]: the newest time of each tag ever appended; the least int64 if none."""
         self.claim()
         with self._lock:
-            return self._last.copy()
+            last: NDArray[np.int64] = self._last[self._numbers]
+            return last
 
     def commit_beats(
         self,
@@ -162,16 +134,19 @@ class Spool(Kept):
         checkpoint: Checkpoint | None,
     ) -> None:
         """Keep figures, events and the checkpoint that stands for them, all or none. They count for
-        max_bytes and are not bounded by it: when no samples are taken any more, beats end too."""
+        max_GB and are not bounded by it: when no samples are taken any more, beats end too."""
         blobs = [(len(b.times), b.values.size, encode_figures(b)) for b in blocks]
+        self.claim()
         with self._write() as db:
+            at = int(self._last.max(initial=NEVER))
             for block, (times, values, blob) in zip(blocks, blobs, strict=True):
                 if times:
                     span = int(block.times.min()), int(block.times.max())
-                    put_segment(db, "figures", values, *span, blob)
+                    put_segment(db, "figures", values, span, at, {}, blob)
             if events:
-                at = [int(e.row["time"]) for e in events]
-                put_segment(db, "events", len(at), min(at), max(at), encode_events(tuple(events)))
+                when = [int(e.row["time"]) for e in events]
+                span = min(when), max(when)
+                put_segment(db, "events", len(when), span, at, {}, encode_events(tuple(events)))
             if checkpoint:
                 row = (checkpoint.beat, zlib.crc32(checkpoint.blob), checkpoint.blob)
                 db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)", row)
@@ -181,30 +156,38 @@ class Spool(Kept):
 
     # -- writer side
 
-    def pending(self, limit_samples: int) -> list[Segment]:
-        """Undelivered segments, oldest first, until `limit_samples` are reached; one at least.
+    def pending(self, limit_samples: int, but: Collection[int] = ()) -> list[Segment]:
+        """Undelivered segments that go to the store next, ascending, of at most `limit_samples`
+        samples and one at least; none of `but`. Live ones first, then [spool] drain.
 
         A segment whose bytes are damaged is set aside, counted as `spool_corrupt`, and told of in
-        `corrupt`.
+        `notices`.
         """
         self.claim()
-        sql = """SELECT id, kind, samples, crc, blob, duplicates FROM segments
-                 WHERE NOT done ORDER BY id"""
-        found: list[Segment] = []
-        damaged: list[int] = []
-        with self._read() as db:
-            tags = TagNumbers(db, self.plant)
-            for id_, kind, samples, crc, blob, duplicates in db.execute(sql):
-                if found and samples > limit_samples:
-                    break
-                limit_samples -= samples
-                if zlib.crc32(blob) != crc:
-                    damaged.append(id_)
-                else:
-                    found.append(decode(id_, kind, blob, duplicates, tags))
-        for id_ in damaged:
-            self._set_aside(id_)
-        return found
+
+        def find(db: sqlite3.Connection) -> list[tuple[int, Segment | None]]:
+            tags = self._tag_numbers(db)
+            ids = self._order.lot(db, limit_samples, but)
+            return [(id_, read_segment(db, id_, tags)) for id_ in ids]
+
+        found = self._read(find)
+        damaged = [id_ for id_, segment in found if segment is None]
+        given = {id_ for id_, segment in found if segment is not None}
+        with self._lock:
+            if damaged:
+                with self._write() as db:
+                    accounts = Accounts(db)
+                    told = bounds.set_aside(db, accounts, self._tags, damaged)
+                    accounts.save(db)
+                self.notices += (f"{self.path}: {line}" for line in told)
+            if self._drops and not given <= self._given:
+                with self._write() as db:  # durable: what is taken is never given up
+                    there = "SELECT 1 FROM segments WHERE id = ?"
+                    given = {i for i in given if db.execute(there, (i,)).fetchone()}
+                    rows = [(i,) for i in given - self._given]
+                    db.executemany("INSERT OR IGNORE INTO taken VALUES (?)", rows)
+            self._given |= given
+        return [segment for _, segment in found if segment is not None and segment.id in given]
 
     def resolve(self, segment: int, duplicates: NDArray[np.bool_]) -> None:
         """Keep which rows of a segment are duplicates, before the others are written: after a crash
@@ -225,20 +208,27 @@ class Spool(Kept):
         sources = np.concatenate([s.sources for s in samples] or [np.empty(0, np.int16)])
         out = np.zeros(len(sources), np.bool_)
         with self._write() as db:
-            names = source_names(db)
-            for reason, mask in rejected.items():
-                out |= mask
-                for source, n in tally(sources[mask], names):
-                    count(db, source, "rejected", reason, n)
-            for source, n in tally(sources[~out], names):
-                count(db, source, "stored", "", n)
             for segment in segments:
-                done = db.execute(
-                    "UPDATE segments SET done = 1 WHERE id = ? AND NOT done", (segment.id,)
-                )
-                if done.rowcount != 1:
+                if segment.id not in self._given:
                     raise ValueError(f"segment {segment.id} was delivered before")
-                db.execute("DELETE FROM spooled WHERE segment = ?", (segment.id,))
+                if not db.execute("DELETE FROM segments WHERE id = ?", (segment.id,)).rowcount:
+                    raise Inconsistent(f"segment {segment.id} is read and cannot be found")
+                # The newest times are not saved with each append: a restart reads what came since.
+                keep = isinstance(segment, SampleSegment) and segment.id > self._saved
+                where = "INSERT INTO done VALUES (?)" if keep else "DELETE FROM blobs WHERE id = ?"
+                db.execute(where, (segment.id,))
+                db.execute("DELETE FROM taken WHERE id = ?", (segment.id,))
+            accounts = Accounts(db)
+            for reason, mask in rejected.items():
+                if mask.any():
+                    out |= mask
+                    accounts.add_each(self._tags.tally(sources[mask]), "rejected", reason)
+            all_of = self._tags.tally(sources)
+            stored = self._tags.tally(sources[~out]) if out.any() else all_of
+            accounts.add_each(stored, "stored")
+            for source, n in all_of.items():
+                accounts.add(source, "spooled", -n)
+            accounts.save(db)
             rows = [(b.tag, b.time, b.value, b.quality, b.reason) for b in bad]
             db.executemany(
                 "INSERT INTO bad_lines (tag, time, value, quality, reason) VALUES (?, ?, ?, ?, ?)",
@@ -248,71 +238,117 @@ class Spool(Kept):
                 "DELETE FROM bad_lines WHERE id <= (SELECT max(id) FROM bad_lines) - ?",
                 (KEEP_BAD_LINES,),
             )
+        with self._lock:
+            self._given.difference_update(segment.id for segment in segments)
         self._tidy_now_and_then()
 
+    def close(self) -> None:
+        """Whoever has claimed it tidies it once more, if the disk lets it."""
+        with self._lock:
+            if self._owner is not None:
+                with contextlib.suppress(SpoolFull):
+                    self.tidy()
+        super().close()
+
     def tidy(self) -> None:
-        """Save the newest times, delete what was delivered, give room back to the disk."""
+        """Save the newest times, delete what was delivered or is too old, give room back to the
+        disk."""
         self._tidied = time.monotonic()
         with self._write() as db:
-            save_last(db, self.plant, self._last)
-            db.execute("DELETE FROM segments WHERE done")
+            self._forget_done(db)
+            if self.plant.spool.max_days and len(self._last):
+                oldest = int(self._last.max()) - int(self.plant.spool.max_days * DAY)
+                accounts = Accounts(db)
+                lost = bounds.older_than(db, accounts, self._tags, self._given, oldest)
+                if lost:
+                    accounts.save(db)
+                    self.notices.append(
+                        f"{self.path}: {lost} samples and figures waited longer than "
+                        f"max_days = {self.plant.spool.max_days:g} and were given up; "
+                        "see that the store can be reached"
+                    )
         with self._lock:
             (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
             if free > FREE_PAGES:
                 self._db.execute(f"PRAGMA incremental_vacuum({FREE_PAGES // 4})").fetchall()
 
-    def close(self) -> None:
-        with self._lock:
-            if self._owner is not None:
-                self.tidy()
-                self._owner.close()
-                self._owner = None
-            self._db.close()
-
     # -- inside
 
-    def _learn(self) -> None:
-        rows = [(t.id, t.source) for t in self.plant.tags]
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany("INSERT OR IGNORE INTO tags (tag, source) VALUES (?, ?)", rows)
-        self._db.execute("COMMIT")
-        known = self._db.execute("SELECT tag, source, number FROM tags").fetchall()
-        number = {(tag, source): n for tag, source, n in known}
-        self._numbers = np.array([number[row] for row in rows], np.int32)
-        self._last = load_last(self._db, self.plant)
+    def _put_samples(
+        self,
+        db: sqlite3.Connection,
+        accounts: Accounts,
+        batch: Batch,
+        counts: Mapping[str, int],
+        blob: bytes,
+    ) -> int:
+        span = int(batch.times.min()), int(batch.times.max())
+        # Ahead of the commit: should that fail, these look suspect when they come again, and are
+        # then looked for in vain.
+        np.maximum.at(self._last, self._numbers[batch.tags], batch.times)
+        at = int(self._last.max())
+        segment = put_segment(db, "samples", len(batch), span, at, counts, blob)
+        accounts.add_each(counts, "spooled")
+        db.execute("INSERT INTO recent VALUES (?, ?, ?)", (segment, *span))
+        return segment
 
-    def _tidy_now_and_then(self) -> None:
-        """The newest times are not saved with each append: a restart reads the segments since."""
-        if time.monotonic() - self._tidied > TIDY_S:
-            self.tidy()
+    def _refuse(
+        self, db: sqlite3.Connection, accounts: Accounts, batch: Batch, counts: Mapping[str, int]
+    ) -> None:
+        """There is no room and the newest are given up."""
+        accounts.add_each(counts, "rejected", bounds.FULL)
+        bits = np.zeros(len(self._last), np.bool_)
+        bits[self._numbers[batch.tags]] = True
+        span = int(batch.times.min()), int(batch.times.max())
+        put_loss(db, bounds.FULL, "samples", len(batch), span, bits)
+        self._give_up(len(batch), "newest")
 
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        self.claim()
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield self._db
-                self._db.execute("COMMIT")
-            except sqlite3.OperationalError as error:
-                self._rollback()
-                if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                    raise SpoolFull(f"{self.path}: the disk is full; make room on it") from error
-                raise
-            except BaseException:
-                self._rollback()
-                raise
+    def _drop_oldest(self, db: sqlite3.Connection, accounts: Accounts, room: int) -> None:
+        lost = bounds.oldest_until(db, accounts, self._tags, self._given, room)
+        if lost:
+            self._give_up(lost, "oldest")
 
-    def _rollback(self) -> None:
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
+    def _give_up(self, lost: int, which: str) -> None:
+        if not self._lost:
+            self.notices.append(
+                f"{self.path}: full, the {which} samples are given up; see that the store can be "
+                "reached, and that [spool] max_GB and the disk are large enough"
+            )
+        self._lost += lost
 
-    def _must_fit(self, db: sqlite3.Connection, size: int) -> None:
-        if used_bytes(db) + size > self._max_bytes:
+    def _has_room(self, db: sqlite3.Connection, accounts: Accounts, size: int) -> bool:
+        """Whether so many bytes fit, once the policy has done what it can. SpoolFull: wait."""
+        disk = os.statvfs(self.path.parent)
+        reserve = min(RESERVE, disk.f_blocks * disk.f_frsize // 4)
+        room = file_bytes(db) + disk.f_bavail * disk.f_frsize - reserve
+        most = min(self._max_bytes, room) - size
+        if used_bytes(db) > most:
+            self._forget_done(db)
+        if used_bytes(db) > most and self.plant.spool.when_full == "drop_oldest":
+            self._drop_oldest(db, accounts, most)
+        fits = used_bytes(db) <= most
+        if not fits and self.plant.spool.when_full != "drop_newest":
             raise SpoolFull(
                 f"{self.path}: {self._max_bytes} bytes are in use; "
                 "see that the store can be reached, it takes from here"
+                if room > self._max_bytes
+                else f"{self.path}: the disk is full but for {reserve} bytes; make room on it"
             )
+        if self._lost and used_bytes(db) < bounds.GONE * most:
+            self.notices.append(f"{self.path}: there is room again; {self._lost} values were lost")
+            self._lost = 0
+        return fits
+
+    def _forget_done(self, db: sqlite3.Connection) -> None:
+        """Delete what was delivered. The newest times are saved first: they came from there."""
+        save_last(db, self._newest, self._last)
+        db.execute("DELETE FROM blobs WHERE id IN (SELECT id FROM done)")
+        db.execute("DELETE FROM done")
+        self._saving = self._newest
+
+    def _tidy_now_and_then(self) -> None:
+        if time.monotonic() - self._tidied > TIDY_S:
+            self.tidy()
 
     def _must_close(
         self,
@@ -329,23 +365,3 @@ class Spool(Kept):
     def _by_source(self, sources: NDArray[np.int32]) -> dict[str, int]:
         counts = np.bincount(sources, minlength=len(self.plant.sources))
         return {s.id: int(n) for s, n in zip(self.plant.sources, counts, strict=True) if n}
-
-    def _set_aside(self, id_: int) -> None:
-        """Take a damaged segment out of the way: what it held is lost, counted, and a gap."""
-        with self._write() as db:
-            kind, samples, first, last = db.execute(
-                "SELECT kind, samples, first, last FROM segments WHERE id = ?", (id_,)
-            ).fetchone()
-            db.execute("INSERT INTO quarantine SELECT * FROM segments WHERE id = ?", (id_,))
-            db.execute("DELETE FROM segments WHERE id = ?", (id_,))
-            lost = db.execute(
-                "DELETE FROM spooled WHERE segment = ? RETURNING source, samples", (id_,)
-            )
-            for source, n in lost.fetchall():
-                count(db, source, "rejected", "spool_corrupt", n)
-                tags = [t.id for t in self.plant.tags if t.source == source]
-                put_gaps(db, [Gap(t, first, last + 1, "spool_corrupt") for t in tags])
-        self.corrupt.append(
-            f"{self.path}: segment {id_} ({samples} {kind}) is damaged, set aside in table "
-            "quarantine; check the disk"
-        )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
+import orjson
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from plant.batch import SECOND, Batch
-from plant.model import Plant
+from store.facts import Inconsistent, TagNumbers, load_last
 from store.records import Gap
 from store.segments import (
     EventSegment,
@@ -22,51 +27,123 @@ from store.segments import (
     decode_samples,
 )
 
-SAVED = "the newest segment that last_times knows"
-NEVER = np.iinfo(np.int64).min
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86400 * SECOND
+NEAR = MINUTE
+"""Losses that lie no further apart are one."""
 THINNING = ((10 * MINUTE, 1), (6 * HOUR, 10 * MINUTE), (2 * DAY, HOUR), (40 * DAY, DAY))
 """Of checkpoints up to so old, one per so long is kept; older ones are not."""
 
 
-class TagNumbers:
-    """What the spool's tag numbers mean to this plant: number -> column, number -> source."""
-
-    def __init__(self, db: sqlite3.Connection, plant: Plant) -> None:
-        rows = db.execute("SELECT number, tag, source FROM tags").fetchall()
-        size = 1 + max((n for n, *_ in rows), default=0)
-        self.column = np.full(size, -1, np.int32)
-        self.source = np.zeros(size, np.int16)
-        index = {name: i for i, name in enumerate(source_names(db))}
-        for number, tag, source in rows:
-            self.column[number] = plant.column_of.get(tag, -1)
-            self.source[number] = index[source]
+def connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+    db.text_factory = lambda text: text.decode(errors="replace")
+    db.execute("PRAGMA synchronous = FULL")
+    return db
 
 
-def decode(id_: int, kind: str, blob: bytes, duplicates: bytes | None, tags: TagNumbers) -> Segment:
-    if kind == "figures":
-        return FigureSegment(id_, decode_figures(blob))
-    if kind == "events":
-        return EventSegment(id_, decode_events(blob))
-    raw, suspect = decode_samples(blob)
-    batch = Batch(tags.column[raw.tags], raw.times, raw.values, raw.quality)
-    known = None
-    if duplicates is not None:
-        bits = np.unpackbits(np.frombuffer(duplicates, np.uint8), count=len(raw))
-        known = bits.astype(np.bool_)
-    return SampleSegment(id_, batch, suspect, known, tags.source[raw.tags])
+def create(db: sqlite3.Connection) -> None:
+    db.executescript(files("store").joinpath("spool.sql").read_text("utf-8"))
+
+
+def sound_schema(db: sqlite3.Connection) -> None:
+    """Make the tables of a new file; Inconsistent if they are not what they were made."""
+    sql = "SELECT type, name, rootpage, sql FROM sqlite_master ORDER BY rowid"
+    found = db.execute(sql).fetchall()
+    if not found:
+        create(db)
+    with closing(sqlite3.connect(":memory:")) as model:
+        create(model)
+        if found and found != model.execute(sql).fetchall():
+            raise Inconsistent("the tables are not those of a spool")
 
 
 def put_segment(
-    db: sqlite3.Connection, kind: str, samples: int, first: int, last: int, blob: bytes
+    db: sqlite3.Connection,
+    kind: str,
+    samples: int,
+    span: tuple[int, int],
+    at: int,
+    counts: Mapping[str, int],
+    blob: bytes,
 ) -> int:
-    row = (kind, samples, first, last, zlib.crc32(blob), blob)
+    """span: first and last time in it. at: newest time in the spool when it came. counts: source ->
+    samples. -> its id"""
+    row = (kind, samples, *span, at, len(blob), orjson.dumps(counts).decode())
     done = db.execute(
-        "INSERT INTO segments (kind, samples, first, last, crc, blob) VALUES (?, ?, ?, ?, ?, ?)",
+        """INSERT INTO segments (kind, samples, first, last, at, size, counts)
+           VALUES (?, ?, ?, ?, ?, ?, ?)""",
         row,
     )
     assert done.lastrowid is not None
+    db.execute(
+        "INSERT INTO blobs VALUES (?, ?, ?, ?)", (done.lastrowid, kind, zlib.crc32(blob), blob)
+    )
     return done.lastrowid
+
+
+def never_again(db: sqlite3.Connection, upto: int) -> None:
+    """Give no number up to this one to a segment: other tables may still name it."""
+    db.execute("DELETE FROM sqlite_sequence WHERE name = 'segments'")
+    db.execute("INSERT INTO sqlite_sequence VALUES ('segments', ?)", (upto,))
+
+
+def sound_blob(db: sqlite3.Connection, id_: int) -> tuple[str, bytes] | None:
+    """(kind, bytes) of a segment, None when they are damaged or not there."""
+    row = db.execute("SELECT kind, crc, blob FROM blobs WHERE id = ?", (id_,)).fetchone()
+    if row is None or not isinstance(row[2], bytes) or zlib.crc32(row[2]) != row[1]:
+        return None
+    return row[0], row[2]
+
+
+def read_segment(db: sqlite3.Connection, id_: int, tags: TagNumbers) -> Segment | None:
+    """A segment, None when anything of it is damaged."""
+    found = sound_blob(db, id_)
+    row = db.execute(
+        "SELECT kind, samples, first, last, duplicates FROM segments WHERE id = ?", (id_,)
+    ).fetchone()
+    if found is None or row is None or row[0] != found[0]:
+        return None
+    kind, samples, first, last, duplicates = row
+    try:
+        if kind == "figures":
+            return FigureSegment(id_, decode_figures(found[1]))
+        if kind == "events":
+            return EventSegment(id_, decode_events(found[1]))
+        raw, suspect = decode_samples(found[1])
+        columns, sources = tags.column[raw.tags], tags.source[raw.tags]
+    except (ValueError, IndexError, zlib.error, pa.ArrowException):
+        return None
+    n = len(raw)
+    spoiled = duplicates is not None and len(duplicates) != (n + 7) // 8
+    if spoiled or (n, int(raw.times.min()), int(raw.times.max())) != (samples, first, last):
+        return None
+    known = None
+    if duplicates is not None:
+        known = np.unpackbits(np.frombuffer(duplicates, np.uint8), count=n).astype(np.bool_)
+    batch = Batch(columns, raw.times, raw.values, raw.quality)
+    return SampleSegment(id_, batch, suspect, known, sources)
+
+
+def counts_of(db: sqlite3.Connection, id_: int) -> tuple[str, int, tuple[int, int], dict[str, int]]:
+    """(kind, samples, span, source -> samples) as its row tells. Inconsistent if it cannot be."""
+    row = db.execute(
+        "SELECT kind, samples, first, last, counts FROM segments WHERE id = ?", (id_,)
+    ).fetchone()
+    try:
+        kind, samples, first, last, text = row
+        counts: dict[str, int] = orjson.loads(text)
+        if kind == "samples" and sum(counts.values()) != samples:
+            raise ValueError
+    except (TypeError, ValueError, AttributeError):
+        raise Inconsistent(f"the row of segment {id_} is damaged") from None
+    return kind, samples, (first, last), counts
+
+
+def remove(db: sqlite3.Connection, id_: int) -> None:
+    if db.execute("DELETE FROM segments WHERE id = ?", (id_,)).rowcount != 1:
+        raise Inconsistent(f"segment {id_} is read and cannot be found")
+    db.execute("DELETE FROM blobs WHERE id = ?", (id_,))
+    db.execute("DELETE FROM taken WHERE id = ?", (id_,))
 
 
 def put_gaps(db: sqlite3.Connection, gaps: Sequence[Gap]) -> None:
@@ -74,28 +151,62 @@ def put_gaps(db: sqlite3.Connection, gaps: Sequence[Gap]) -> None:
     db.executemany('INSERT INTO gaps (tag, start, "end", cause) VALUES (?, ?, ?, ?)', rows)
 
 
-def count(db: sqlite3.Connection, source: str, account: str, reason: str, n: int) -> None:
+def put_loss(
+    db: sqlite3.Connection,
+    cause: str,
+    kind: str,
+    samples: int,
+    span: tuple[int, int],
+    bits: NDArray[np.bool_],
+) -> None:
+    """bits: bool[numbers], the tags that lost something. Joined with the newest loss where that has
+    the same cause and lies near: a full spool loses something many times a second."""
+    row = db.execute(
+        """SELECT id, samples, first, last, tags FROM losses WHERE id = (SELECT max(id) FROM losses)
+           AND cause = ? AND kind = ? AND first <= ? AND last >= ?""",
+        (cause, kind, span[1] + NEAR, span[0] - NEAR),
+    ).fetchone()
+    if row is None:
+        db.execute(
+            "INSERT INTO losses (cause, kind, samples, first, last, tags) VALUES (?,?,?,?,?,?)",
+            (cause, kind, samples, *span, np.packbits(bits).tobytes()),
+        )
+        return
+    id_, before, first, last, old = row
+    known = np.unpackbits(np.frombuffer(old, np.uint8)).astype(np.bool_)
+    joined = np.zeros(max(len(known), len(bits)), np.bool_)
+    joined[: len(known)] |= known
+    joined[: len(bits)] |= bits
     db.execute(
-        """INSERT INTO ledger VALUES (?, ?, ?, ?)
-           ON CONFLICT DO UPDATE SET samples = samples + excluded.samples""",
-        (source, account, reason, n),
+        "UPDATE losses SET samples = ?, first = ?, last = ?, tags = ? WHERE id = ?",
+        (
+            before + samples,
+            min(first, span[0]),
+            max(last, span[1]),
+            np.packbits(joined).tobytes(),
+            id_,
+        ),
     )
 
 
-def source_names(db: sqlite3.Connection) -> list[str]:
-    return [name for (name,) in db.execute("SELECT DISTINCT source FROM tags ORDER BY source")]
+def lost_gaps(db: sqlite3.Connection, tags: TagNumbers) -> Iterator[Gap]:
+    """Losses as gaps of their tags."""
+    for cause, first, last, blob in db.execute("SELECT cause, first, last, tags FROM losses"):
+        bits = np.unpackbits(np.frombuffer(blob, np.uint8))[: len(tags.rows)]
+        for number in np.flatnonzero(bits).tolist():
+            yield Gap(tags.rows[number][0], first, last + 1, cause)
 
 
-def tally(sources: NDArray[np.int16], names: Sequence[str]) -> Iterator[tuple[str, int]]:
-    counts = np.bincount(sources, minlength=len(names))
-    return ((name, int(n)) for name, n in zip(names, counts, strict=True) if n)
+def file_bytes(db: sqlite3.Connection) -> int:
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    return int(pages * size)
 
 
 def used_bytes(db: sqlite3.Connection) -> int:
-    (pages,) = db.execute("PRAGMA page_count").fetchone()
     (free,) = db.execute("PRAGMA freelist_count").fetchone()
     (size,) = db.execute("PRAGMA page_size").fetchone()
-    return int((pages - free) * size)
+    return file_bytes(db) - int(free * size)
 
 
 def thin(db: sqlite3.Connection) -> None:
@@ -109,24 +220,16 @@ def thin(db: sqlite3.Connection) -> None:
             seen.add((step, beat // step))
 
 
-def save_last(db: sqlite3.Connection, plant: Plant, last: NDArray[np.int64]) -> None:
-    rows = [(t.id, int(at)) for t, at in zip(plant.tags, last, strict=True) if at != NEVER]
-    db.executemany("INSERT OR REPLACE INTO last_times VALUES (?, ?)", rows)
-    db.execute(
-        "INSERT OR REPLACE INTO last_times SELECT ?, coalesce(max(id), 0) FROM segments", (SAVED,)
-    )
-
-
-def load_last(db: sqlite3.Connection, plant: Plant) -> NDArray[np.int64]:
-    """The saved newest times, brought forward by the segments since."""
-    last = np.full(len(plant.tags) + 1, NEVER, np.int64)  # the last for tags not in the plant
-    for tag, at in db.execute("SELECT tag, time FROM last_times"):
-        last[plant.column_of.get(tag, -1)] = at
-    tags = TagNumbers(db, plant)
-    since = """SELECT crc, blob FROM segments WHERE kind = 'samples'
-               AND id > coalesce((SELECT time FROM last_times WHERE tag = ?), 0)"""
-    for crc, blob in db.execute(since, (SAVED,)):
-        if zlib.crc32(blob) == crc:
-            raw, _ = decode_samples(blob)
-            np.maximum.at(last, tags.column[raw.tags], raw.times)
-    return last[:-1].copy()
+def newest_times(db: sqlite3.Connection, tags: TagNumbers) -> tuple[int, NDArray[np.int64]]:
+    """(segment, int64[numbers]): up to which segment they are saved; the newest time of each number
+    ever appended, as saved and brought forward by the segments since."""
+    upto, last = load_last(db, len(tags.rows))
+    ids = [
+        i for (i,) in db.execute("SELECT id FROM blobs WHERE id > ? AND kind = 'samples'", (upto,))
+    ]
+    for id_ in ids:
+        found = sound_blob(db, id_)
+        if found is not None:
+            raw, _ = decode_samples(found[1])
+            np.maximum.at(last, raw.tags, raw.times)
+    return upto, last

@@ -1,4 +1,4 @@
-"""The thread that carries segments from the spool to the store."""
+"""The threads that carry segments from the spool to the store."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ from numpy.typing import NDArray
 from plant.batch import Batch
 from plant.model import Plant
 from store.contract import Store, StoreUnavailable
-from store.duplicates import among, known, order_once
+from store.duplicates import known, order_once
 from store.segments import EventSegment, FigureSegment, SampleSegment, Segment
 from store.spool import BadLine, Spool, SpoolFull
 
-INTERVAL_S = 1.0
+INTERVAL_S = 0.5
+"""Without a backlog a lot is begun so often: what arrives meanwhile shares lines and requests."""
+SOON_S = 0.05
 BACK_OFF_S = 0.2, 5.0
-MOST_SAMPLES = 100_000
+LONGEST_S = 300.0
+"""A store that asks to be left alone is left alone for so long at most."""
+LEAST_SAMPLES, MOST_SAMPLES = 1_000, 200_000
+QUICK_S, SLOW_S = 0.5, 2.0
+"""A lot that took less lets the next one be larger, one that took more makes it smaller."""
 
 
 def nobody(_: str) -> None: ...
@@ -28,31 +34,49 @@ def nobody(_: str) -> None: ...
 class Writer:
     """Carries until it is stopped; retries for ever while the store is away.
 
-    on_error is told, once each, that the store went away and why, and "" when it is back; it is
-    also told of segments that were set aside. A bug ends the thread; `failure` has it, and `stop`
+    A lot grows while the store is quick and shrinks when it is slow or away. Several threads carry
+    a lot each when the store is faster with that (`store.lanes`): while one waits for its answer
+    another reads and encodes the next.
+
+    on_error is told, once each, that the store went away and why, and "" when it is back; on_notice
+    what the spool gives notice of. A bug ends the threads; `failure` has it, and `stop`
     and `drain` raise it.
     """
 
     def __init__(
-        self, spool: Spool, store: Store, *, on_error: Callable[[str], None] = nobody
+        self,
+        spool: Spool,
+        store: Store,
+        *,
+        on_error: Callable[[str], None] = nobody,
+        on_notice: Callable[[str], None] = nobody,
     ) -> None:
         self.written = 0  # samples that the store took
         self.retries = 0
         self.last_error = ""  # why the store is away, "" while it is not
         self.failure: BaseException | None = None
+        self.lot_samples = MOST_SAMPLES // 10
         self._spool = spool
         self._store = store
         self._plant: Plant = spool.plant
         self._on_error = on_error
+        self._on_notice = on_notice
         self._opened = False
         self._stopping = threading.Event()
+        self._turn = threading.Lock()  # one lane at a time chooses a lot
+        self._flying: set[int] = set()  # segments that some lane carries
         self._asked = 0  # for a round that begins later and finds the spool empty
         self._answered = 0
-        self._answer = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._answer = threading.Condition()  # and for what the lanes count
+        self._backlog = False  # more than half a lot was waiting
+        self._threads = [
+            threading.Thread(target=self._run, args=(lane,), name=f"writer-{lane}", daemon=True)
+            for lane in range(getattr(store, "lanes", 1))
+        ]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def drain(self, within_s: float) -> bool:
         """Wait until the spool was found empty, at most so long; tells whether it was."""
@@ -64,11 +88,12 @@ class Writer:
         return self._answered >= asked
 
     def stop(self, drain_s: float = 0.0) -> None:
-        """End the thread, after what is in the spool was carried over if that takes no longer."""
-        if drain_s and self._thread.is_alive():
+        """End the threads, after what is in the spool was carried over if that takes no longer."""
+        if drain_s and any(thread.is_alive() for thread in self._threads):
             self.drain(drain_s)
         self._stopping.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         self._fail()
 
     @property
@@ -79,48 +104,79 @@ class Writer:
 
     def step(self) -> int:
         """Carry over one bounded lot; returns how many segments. StoreUnavailable: try again."""
-        if not self._opened:
-            self._store.open()
-            self._opened = True
-        segments = self._spool.pending(MOST_SAMPLES)
-        while self._spool.corrupt:
-            self._on_error(self._spool.corrupt.pop(0))
-        if segments:
-            self._carry(segments)
+        with self._turn:
+            if not self._opened:
+                self._store.open()
+                self._opened = True
+            segments = self._spool.pending(self.lot_samples, self._flying)
+            ids = {segment.id for segment in segments}
+            self._flying |= ids
+            self._backlog = sum(_size(s) for s in segments) > self.lot_samples // 2
+        try:
+            if segments:
+                self._carry(segments)
+        finally:
+            with self._turn:
+                self._flying -= ids
         return len(segments)
 
     def _fail(self) -> None:
         if self.failure is not None:
             raise self.failure
 
-    def _run(self) -> None:
+    def _run(self, lane: int) -> None:
         wait = BACK_OFF_S[0]
         try:
             while not self._stopping.is_set():
+                if lane and not self._backlog:  # one lane is enough
+                    self._stopping.wait(SOON_S)
+                    continue
                 asked = self._asked
+                began = time.monotonic()
                 try:
                     carried = self.step()
                 except (StoreUnavailable, SpoolFull) as error:
-                    self.retries += 1
-                    self._edge(str(error))
-                    self._stopping.wait(wait * random.uniform(0.5, 1.0))
+                    self._tell(str(error))
+                    self._resize(0.5)
+                    pause = max(wait * random.uniform(0.5, 1.0), getattr(error, "after_s", 0.0))
+                    self._stopping.wait(min(pause, LONGEST_S))
                     wait = min(wait * 2, BACK_OFF_S[1])
                     continue
                 wait = BACK_OFF_S[0]
-                self._edge("")
-                if not carried:
-                    with self._answer:
-                        self._answered = asked
-                        self._answer.notify_all()
-                    self._stopping.wait(INTERVAL_S)
+                self._tell("")
+                self._pace(bool(carried), time.monotonic() - began, asked)
         except BaseException as error:
             with self._answer:
                 self.failure = error
                 self._answer.notify_all()
+            self._stopping.set()
             self._on_error(f"the writer has stopped: {type(error).__name__}: {error}")
 
-    def _edge(self, error: str) -> None:
-        was, self.last_error = self.last_error, error
+    def _pace(self, carried: bool, took: float, asked: int) -> None:
+        """Answer who waits for an empty spool, suit the next lot to the store, wait for more."""
+        with self._turn, self._answer:
+            if not carried and not self._flying:
+                self._answered = max(asked, self._answered)
+                self._answer.notify_all()
+            hurry = self._answered < self._asked
+        if carried and self._backlog:
+            if took < QUICK_S:
+                self._resize(2.0)
+            elif took > SLOW_S:
+                self._resize(0.5)
+        elif not (carried and hurry):
+            self._stopping.wait(SOON_S if hurry else max(SOON_S, INTERVAL_S - took))
+
+    def _resize(self, by: float) -> None:
+        self.lot_samples = min(max(int(self.lot_samples * by), LEAST_SAMPLES), MOST_SAMPLES)
+
+    def _tell(self, error: str) -> None:
+        with self._answer:
+            self.retries += bool(error)
+            was, self.last_error = self.last_error, error
+            notices = [self._spool.notices.pop(0) for _ in range(len(self._spool.notices))]
+        for notice in notices:
+            self._on_notice(notice)
         if bool(was) != bool(error):
             self._on_error(error)
 
@@ -133,11 +189,12 @@ class Writer:
         refused = np.zeros(len(batch), np.bool_)
         bad = []
         if len(rows):
-            done = self._store.write_samples(batch.take(rows))
+            done = self._store.write_samples(batch if len(rows) == len(batch) else batch.take(rows))
             for row, reason in done.rejected:
                 refused[rows[row]] = True
                 bad.append(self._bad_line(batch, int(rows[row]), reason))
-            self.written += done.stored
+            with self._answer:
+                self.written += done.stored
         for segment in segments:
             if isinstance(segment, FigureSegment):
                 self._store.write_figures(segment.block)
@@ -154,31 +211,41 @@ class Writer:
         self._spool.delivered(segments, rejected, bad)
 
     def _resolve(self, samples: Sequence[SampleSegment]) -> NDArray[np.bool_]:
-        """Which rows of all these are duplicates: of one in the store, or of an earlier row. Kept
-        durably before any of them is written, and not asked again."""
-        before = Batch.empty()
+        """Which rows of all these are duplicates: of one in the store, of one in an older segment,
+        or of an earlier row. Kept durably before any of them is written, and not asked again."""
         found = []
         for segment in samples:
             duplicates = segment.duplicates
             if duplicates is None and segment.suspect.any():
-                duplicates = self._duplicates(segment, before)
+                duplicates = self._duplicates(segment)
                 self._spool.resolve(segment.id, duplicates)
             elif duplicates is None:
                 duplicates = np.zeros(len(segment.batch), np.bool_)
             found.append(duplicates)
-            before = Batch.concat([before, segment.batch])
         return np.concatenate(found or [np.zeros(0, np.bool_)])
 
-    def _duplicates(self, segment: SampleSegment, before: Batch) -> NDArray[np.bool_]:
+    def _duplicates(self, segment: SampleSegment) -> NDArray[np.bool_]:
         batch = segment.batch
         again = np.ones(len(batch), np.bool_)
         again[order_once(batch)] = False
         rows = np.nonzero(segment.suspect & (batch.tags >= 0))[0]
-        suspects = batch.take(rows)
-        again[rows] |= among(suspects, before) | known(self._store.samples, suspects)
+
+        def older(tags: Sequence[int], start: int, end: int) -> Batch:
+            # The spool first: what is delivered meanwhile is then seen twice, not never.
+            waiting = self._spool.samples(tags, start, end, before=segment.id)
+            return Batch.concat([waiting, self._store.samples(tags, start, end)])
+
+        again[rows] |= known(older, batch.take(rows))
         return again
 
     def _bad_line(self, batch: Batch, row: int, reason: str) -> BadLine:
         tag = self._plant.tags[batch.tags[row]].id
         value, quality = float(batch.values[row]), int(batch.quality[row])
         return BadLine(tag, int(batch.times[row]), value, quality, reason)
+
+
+def _size(segment: Segment) -> int:
+    """How many samples or values it counts for in a lot."""
+    if isinstance(segment, SampleSegment):
+        return len(segment.batch)
+    return segment.block.values.size if isinstance(segment, FigureSegment) else len(segment.events)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections import deque
@@ -11,10 +13,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from spooling import put, total
 
 from plant.batch import SECOND, Batch, Quality
+from store import influx_client
+from store import writer as writer_module
 from store.contract import FigureBlock, StoreUnavailable
 from store.influx import InfluxStore
+from store.spool import Spool
+from store.writer import Writer
 
 pytestmark = pytest.mark.servers
 NOW = 1_795_261_200 * SECOND
@@ -22,13 +29,17 @@ END = NOW + 3600 * SECOND
 
 
 class Proxy:
-    """Forwards to the real server; `faults` are what happens to the next writes: a status,
-    "reset" before it is forwarded, "unanswered" after."""
+    """Forwards to the real server; `faults` are what happens to the next writes: a status, "reset"
+    before it is forwarded, "unanswered" after, "half" (of an answer), "hang", "gateway" (a 400 that
+    is not InfluxDB's). `after`: its Retry-After. `token`: the only one that it lets pass."""
 
     def __init__(self, url: str) -> None:
         self.faults: deque[int | str] = deque()
         self.bodies: list[bytes] = []
         self.limit = 10**9
+        self.after = ""
+        self.token = self.forwarded_token = ""
+        self.seen: set[str] = set()
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -46,9 +57,22 @@ class Proxy:
                 fault = proxy.faults.popleft() if proxy.faults else None
                 if len(body) > proxy.limit:
                     fault = 413
+                given = self.headers["authorization"]
+                proxy.seen.add(given)
+                if proxy.token and given != f"Token {proxy.token}":
+                    fault = 401
                 if isinstance(fault, int):
                     self.answer(fault, b'{"code":"x","message":"as told"}')
                     return
+                if fault == "gateway":
+                    self.answer(400, b"<html>bad request</html>")
+                    return
+                if fault == "hang":
+                    time.sleep(1.0)
+                    fault = "unanswered"
+                if fault == "half":
+                    self.wfile.write(b"HTTP/1.1 503 Busy\r\ncontent-length: 99\r\n\r\nhalf of")
+                    fault = "unanswered"
                 if fault == "reset":
                     self.connection.close()
                     self.close_connection = True
@@ -60,6 +84,8 @@ class Proxy:
             def forward(self, body=None, silent=False):
                 wanted = ("authorization", "content-type", "content-encoding")
                 headers = {k: v for k, v in self.headers.items() if k.lower() in wanted}
+                if proxy.forwarded_token:
+                    headers["Authorization"] = f"Token {proxy.forwarded_token}"
                 request = urllib.request.Request(
                     url + self.path, body, headers, method=self.command
                 )
@@ -77,6 +103,8 @@ class Proxy:
 
             def answer(self, status, content):
                 self.send_response(status)
+                if proxy.after:
+                    self.send_header("retry-after", proxy.after)
                 if status != 204:
                     self.send_header("content-length", str(len(content)))
                 self.end_headers()
@@ -109,6 +137,13 @@ def proxy(influxd):
 
 
 @pytest.fixture
+def spool(tmp_path, plant):
+    spool = Spool(tmp_path / "spool.sqlite", plant)
+    yield spool
+    spool.close()
+
+
+@pytest.fixture
 def through(proxy, influx, influx_settings, plant):
     """The store of `influx`, reached through the proxy."""
     store = InfluxStore(dataclasses.replace(influx_settings, url=proxy.url), plant)
@@ -116,7 +151,7 @@ def through(proxy, influx, influx_settings, plant):
     store.close()
 
 
-@pytest.mark.parametrize("fault", [429, 500, 503, "reset", "unanswered"])
+@pytest.mark.parametrize("fault", [408, 429, 500, 503, "reset", "unanswered", "half", "gateway"])
 def test_what_may_pass_is_unavailable_and_the_same_write_then_succeeds(
     through, proxy, samples, fault, plant
 ):
@@ -135,6 +170,91 @@ def test_a_refused_token_is_no_loss_and_never_shown(through, proxy, samples, inf
         through.write_samples(samples(NOW))
     assert influxd.token not in str(caught.value)
     assert through.write_samples(samples(NOW)).rejected == []
+
+
+ALL = [400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504]
+ALL += ["reset", "unanswered", "half", "hang", "gateway"]
+
+
+def test_a_storm_of_faults(spool, proxy, influx, influx_settings, samples, plant, monkeypatch):
+    """Each of them, several times and in any order, to a writer with two lanes: nothing is lost,
+    nothing doubled, nothing taken for poison."""
+    monkeypatch.setattr(influx_client, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(writer_module, "BACK_OFF_S", (0.01, 0.05))
+    store = InfluxStore(dataclasses.replace(influx_settings, url=proxy.url), plant)
+    faults = ALL * 2
+    random.Random(5).shuffle(faults)
+    proxy.faults.extend(faults)
+    proxy.after = "0"
+    told: list[str] = []
+    writer = Writer(spool, store, on_error=told.append)
+    writer.start()
+    for k in range(60):
+        put(spool, samples(NOW + k * SECOND, seed=k + 6))
+        put(spool, samples(NOW + (k - 3) * SECOND, seed=k + 3), suspect=True)
+    deadline = time.monotonic() + 60
+    while proxy.faults and time.monotonic() < deadline:
+        time.sleep(0.05)
+        k += 1
+        put(spool, samples(NOW + k * SECOND, seed=k + 6))
+    assert not proxy.faults
+    assert writer.drain(60)
+    writer.stop()
+    store.close()
+    n = len(plant.tags)
+    received, stored, spooled, rejected = total(spool)
+    seconds = k + 1 + 3  # and three before the first
+    assert (stored, spooled, rejected) == (seconds * n, 0, {"duplicate": received - seconds * n})
+    assert influx.count(0, END).tolist() == [seconds] * n
+    wanted = np.concatenate([samples(NOW + s * SECOND, seed=s + 6).values for s in range(k + 1)])
+    found = influx.samples(None, NOW, END)
+    assert sorted(found.values.tolist()) == sorted(wanted.tolist())
+    assert told[-1] == ""
+
+
+def test_a_server_that_asks_for_time_gets_it(through, proxy, samples):
+    proxy.faults.append(429)
+    proxy.after = "7"
+    with pytest.raises(StoreUnavailable, match="429 as told") as caught:
+        through.write_samples(samples(NOW))
+    assert caught.value.after_s == 7
+
+
+def test_another_token_without_a_restart(
+    influxd, proxy, influx, influx_settings, plant, samples, tmp_path
+):
+    file = tmp_path / "token"
+    file.write_text(influxd.token)
+    settings = dataclasses.replace(
+        influx_settings, url=proxy.url, token_env="", token_file=str(file)
+    )
+    store = InfluxStore(settings, plant)
+    assert store.write_samples(samples(NOW)).rejected == []
+    proxy.token = "the next one"
+    with pytest.raises(StoreUnavailable, match="refuses the token"):
+        store.write_samples(samples(NOW + SECOND))
+    file.write_text("the next one\n")
+    proxy.forwarded_token = influxd.token
+    assert store.write_samples(samples(NOW + SECOND)).rejected == []
+    assert proxy.seen == {f"Token {influxd.token}", "Token the next one"}
+    assert influx.count(NOW, END).tolist() == [2] * len(plant.tags)
+    store.close()
+
+
+def test_the_next_server_while_one_is_away(proxy, influx, influx_settings, plant, samples):
+    urls = ("http://127.0.0.1:9", proxy.url, influx_settings.url)
+    store = InfluxStore(dataclasses.replace(influx_settings, url="", urls=urls), plant)
+    store.open()
+    assert store.write_samples(samples(NOW)).rejected == []
+    assert len(proxy.bodies) == 1
+    proxy.faults.append("reset")
+    assert store.write_samples(samples(NOW + SECOND)).rejected == []
+    assert len(proxy.bodies) == 2
+    assert store.count(NOW, END).tolist() == [2] * len(plant.tags)
+    proxy.faults.append("reset")
+    assert store.write_samples(samples(NOW + 2 * SECOND)).rejected == []
+    assert len(proxy.bodies) == 2  # who answers is not left
+    store.close()
 
 
 def test_too_large_is_split(through, proxy, samples, plant):
@@ -166,6 +286,19 @@ def test_a_poison_row_is_set_aside_with_the_servers_reason(influx, influx_settin
     found = influx.samples(None, NOW, END)
     assert len(found) == written.stored
     assert poison not in found.tags
+
+
+def test_poison_in_a_large_lot_costs_few_requests(influx, through, proxy, samples, plant):
+    """A field of all cells has another type: one lot, a handful of requests."""
+    influx._client.write(influx.raw, b'cell,id=L1-003 bath_temperature="x" %d\n' % NOW)
+    batch = samples(NOW, 200)
+    written = through.write_samples(batch)
+    poisoned = [t.column for t in plant.tags if t.signal.name == "bath_temperature"]
+    assert len(written.rejected) == 200 * len(poisoned)
+    assert {int(batch.tags[row]) for row, _ in written.rejected} == set(poisoned)
+    assert len(proxy.bodies) < 10
+    kept = [t.column for t in plant.tags if t.signal.name != "bath_temperature"]
+    assert influx.count(NOW, END)[kept].tolist() == [200] * len(kept)
 
 
 def test_a_lost_bucket_is_made_again(influx, samples, plant):

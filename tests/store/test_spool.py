@@ -13,14 +13,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spooling import NOW, bounded, closes, put, received, tags_of
 
 from plant.batch import SECOND, Batch
 from store.contract import FigureBlock
 from store.segments import EventSegment, FigureSegment, SampleSegment
 from store.spool import BadLine, Checkpoint, Event, Gap, Spool, SpoolFull, SpoolInUse
-
-NOW = 1_795_261_200 * SECOND
-NONE = np.zeros(0, np.bool_)
 
 
 @pytest.fixture
@@ -28,28 +26,6 @@ def spool(tmp_path, plant):
     spool = Spool(tmp_path / "spool.sqlite", plant)
     yield spool
     spool.close()
-
-
-def received(plant, batch):
-    counts = np.bincount(plant.source_of_tag[batch.tags], minlength=len(plant.sources))
-    return {s.id: int(n) for s, n in zip(plant.sources, counts, strict=True)}
-
-
-def put(spool, batch, suspect=False, refused=None, gaps=()):
-    counts = received(spool.plant, batch)
-    for (source, _), n in (refused or {}).items():
-        counts[source] = counts.get(source, 0) + n
-    return spool.append(batch, counts, refused or {}, gaps, np.full(len(batch), suspect))
-
-
-def closes(spool):
-    rows = spool.ledger()
-    assert {source: row.balance for source, row in rows.items()} == dict.fromkeys(rows, 0)
-    return rows
-
-
-def tags_of(plant, source):
-    return sum(tag.source == source for tag in plant.tags)
 
 
 def test_what_was_appended_is_pending_and_read_back(spool, samples):
@@ -139,14 +115,14 @@ def test_a_changed_plant_file_finds_its_tags_again(tmp_path, plant, samples):
 
 
 def test_full_means_nothing_was_kept_and_room_comes_back(tmp_path, plant, samples):
-    spool = Spool(tmp_path / "spool.sqlite", plant, max_bytes=400_000)
+    spool = Spool(tmp_path / "spool.sqlite", bounded(plant, "wait"))
     appended = 0
-    while spool.used_bytes() + 12_000 < 400_000:
-        put(spool, samples(NOW + appended * SECOND))
-        appended += 1
-    assert 10 < appended < 60
+    while spool.used_bytes() + 16_000 < 500_000:
+        put(spool, samples(NOW + appended * SECOND, 3))
+        appended += 3
     with pytest.raises(SpoolFull, match="bytes are in use"):
-        put(spool, samples(NOW + 900 * SECOND, 3))
+        put(spool, samples(NOW + 900 * SECOND, 12))
+    assert appended > 60
     assert len(spool.samples(None, 0, NOW * 2)) == appended * len(plant.tags)
     closes(spool)
     spool.delivered(spool.pending(10**6), {})
@@ -216,10 +192,10 @@ def test_threads_append_and_deliver_at_once(spool, samples):
 
 def corrupt(spool, segment):
     with closing(sqlite3.connect(spool.path)) as db:
-        (blob,) = db.execute("SELECT blob FROM segments WHERE id = ?", (segment,)).fetchone()
+        (blob,) = db.execute("SELECT blob FROM blobs WHERE id = ?", (segment,)).fetchone()
         flipped = bytearray(blob)
         flipped[len(blob) // 3] ^= 0x10
-        db.execute("UPDATE segments SET blob = ? WHERE id = ?", (bytes(flipped), segment))
+        db.execute("UPDATE blobs SET blob = ? WHERE id = ?", (bytes(flipped), segment))
         db.commit()
 
 
@@ -230,7 +206,7 @@ def test_a_damaged_segment_is_set_aside_counted_and_a_gap(spool, samples):
     corrupt(spool, damaged)
     assert len(spool.samples([0], NOW, NOW + 10 * SECOND)) == 2
     assert damaged not in [s.id for s in spool.pending(10**6)]
-    assert "is damaged, set aside" in spool.corrupt[0]
+    assert "is damaged, set aside" in spool.notices[0]
     rows = closes(spool)
     assert rows["meters"].rejected == {"spool_corrupt": tags_of(spool.plant, "meters")}
     assert spool.gaps("L1-001.voltage") == [

@@ -159,10 +159,10 @@ def test_refused_rows_are_set_aside(spool, plant, samples, tmp_path):
 def test_a_full_disk_under_the_spool_is_waited_out(spool, store, samples, plant):
     """SQLite's own limit of pages gives the same SQLITE_FULL as a disk without room."""
     put(spool, samples(NOW))
-    pages = spool.used_bytes() // 4096
+    pages = spool._db.execute("PRAGMA page_count").fetchone()[0]
     spool._db.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(SpoolFull, match="the disk is full"):
-        put(spool, samples(NOW + SECOND, 20))
+        put(spool, samples(NOW + SECOND, 50))
     assert total(spool) == (0, len(plant.tags), {})
     spool._db.execute("PRAGMA max_page_count = 1000000")
     put(spool, samples(NOW + SECOND))
