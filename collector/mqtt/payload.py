@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +29,12 @@ class Group:
     """Fields of a topic that share a time. time: None when the time of receipt is used."""
 
     time: tuple[str, ...] | None
-    parse_time: Callable[[object], int]
+    time_format: str
     fields: tuple[Field, ...]
+
+    def parse_time(self, value: object) -> int:
+        """-> [ns]. One of TIME_ERRORS when it is none."""
+        return max(-_LONGEST, min(PARSERS[self.time_format](value), _LONGEST))
 
 
 def pointer(text: str) -> tuple[str, ...]:
@@ -54,33 +57,37 @@ def resolve(document: object, path: tuple[str, ...]) -> object:
 class PayloadDecoder:
     """Gathers messages with `take`; `flush` gives what was gathered as one batch.
 
-    Refused, one for a message: unknown_topic, too_large, bad_json. One for each group of fields:
-    bad_time. One for each field: no_value, not_a_number. null is a reading of unknown value (BAD).
+    Refused, one for a message: unknown_topic, too_large, bad_json, bad_csv. One for each group of
+    fields (of a line): bad_time. One for each field: no_value, not_a_number. null, or nothing
+    between two commas, is a reading of unknown value (BAD).
     """
 
     def __init__(self, plant: Plant, source: str, max_payload_bytes: int) -> None:
         self._max_payload_bytes = max_payload_bytes
         self._scaling = Scaling.of(plant)
-        self._numbers: dict[str, list[Field]] = defaultdict(list)
-        self._groups: dict[str, list[Group]] = defaultdict(list)
+        self.numbers: dict[str, list[Field]] = defaultdict(list)
+        self.groups: dict[str, list[Group]] = defaultdict(list)
+        self.lines: dict[str, list[Group]] = defaultdict(list)  # of CSV
         tags = [tag for tag in plant.tags if tag.source == source]
         self.tags_of_topic: dict[str, list[str]] = defaultdict(list)
         for tag in tags:
             self.tags_of_topic[tag.address["topic"]].append(tag.id)
         self.topics = tuple(self.tags_of_topic)
-        by_time: dict[tuple[str, str, str], list[Tag]] = defaultdict(list)
+        by_time: dict[tuple[str, str, str, bool], list[Tag]] = defaultdict(list)
         for tag in tags:
             address = tag.address
-            if address.get("format") == "number":
-                self._numbers[address["topic"]].append(_field(tag))
+            form = address.get("format")
+            if form == "number":
+                self.numbers[address["topic"]].append(_field(tag))
             else:
                 time_format = address.get("time_format") or "iso8601"
-                by_time[address["topic"], address.get("time", ""), time_format].append(tag)
-        for (topic, time, time_format), group in by_time.items():
-            self._groups[topic].append(
+                key = address["topic"], address.get("time", ""), time_format, form == "csv"
+                by_time[key].append(tag)
+        for (topic, time, time_format, csv), group in by_time.items():
+            (self.lines if csv else self.groups)[topic].append(
                 Group(
                     time=pointer(time) if time else None,
-                    parse_time=PARSERS[time_format],
+                    time_format=time_format,
                     fields=tuple(_field(tag) for tag in group),
                 )
             )
@@ -93,18 +100,25 @@ class PayloadDecoder:
         self._quality: list[int] = []
         self._refused: Counter[str] = Counter()
 
+    @property
+    def gathered(self) -> int:
+        """Samples since the last flush."""
+        return len(self._columns)
+
     def take(self, topic: str | None, payload: bytes | bytearray, received: int) -> bool:
         """Read one message that came at `received` [ns]; False when its topic is of no tag."""
-        numbers, groups = self._numbers.get(topic or ""), self._groups.get(topic or "")
-        if numbers is None and groups is None:
+        name = topic or ""
+        if name not in self.tags_of_topic:
             self._refused["unknown_topic"] += 1
             return False
         if len(payload) > self._max_payload_bytes:
             self._refused["too_large"] += 1
             return True
-        for field in numbers or ():
+        for field in self.numbers.get(name, ()):
             self._number(field, payload, received)
-        if groups:
+        if lines := self.lines.get(name):
+            self._csv(lines, payload, received)
+        if groups := self.groups.get(name):
             try:
                 document = orjson.loads(payload)
             except orjson.JSONDecodeError:
@@ -113,6 +127,20 @@ class PayloadDecoder:
             for group in groups:
                 self._group(group, document, received)
         return True
+
+    def _csv(self, groups: list[Group], payload: bytes | bytearray, received: int) -> None:
+        """Each line is a reading; cells are separated by tabs, semicolons or else by commas."""
+        try:
+            lines = payload.decode().splitlines()
+        except UnicodeDecodeError:
+            self._refused["bad_csv"] += 1
+            return
+        for line in lines:
+            if line.strip():
+                separator = next((s for s in "\t;" if s in line), ",")
+                row = [_cell(text) for text in line.split(separator)]
+                for group in groups:
+                    self._group(group, row, received)
 
     def _number(self, field: Field, payload: bytes | bytearray, received: int) -> None:
         try:
@@ -131,7 +159,6 @@ class PayloadDecoder:
         else:
             try:
                 time = group.parse_time(resolve(document, group.time))
-                time = max(-_LONGEST, min(time, _LONGEST))
             except TIME_ERRORS:
                 self._refused["bad_time"] += 1
                 return
@@ -164,6 +191,19 @@ class PayloadDecoder:
         refused = self._refused
         self._start()
         return batch, refused
+
+
+def _cell(text: str) -> object:
+    """A number where it is one, None where nothing is written."""
+    bare = text.strip(' "')
+    if not bare:
+        return None
+    try:
+        if "_" in bare:
+            raise ValueError
+        return int(bare) if bare.lstrip("+-").isdigit() else float(bare)
+    except ValueError:
+        return bare
 
 
 def _field(tag: Tag) -> Field:

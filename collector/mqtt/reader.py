@@ -10,8 +10,10 @@ from contextlib import aclosing
 
 from collector.channel import Put, channel
 from collector.link import LinkState
-from collector.mqtt.connection import BrokerError, HandOver, MqttConnection
-from collector.mqtt.payload import PayloadDecoder
+from collector.mqtt.columns import PacketDecoder
+from collector.mqtt.connection import MqttConnection
+from collector.mqtt.session import HandOver, Session
+from collector.mqtt.transport import BrokerError
 from collector.source import Delivery
 from plant.model import Plant, Source
 
@@ -28,7 +30,8 @@ class MqttReader:
         self._link = LinkState(source.id, f"{options['host']}:{options['port']}")
         self.health = self._link.health
         most = options.get("max_payload_bytes", MOST_PAYLOAD_BYTES)
-        self._decoder = PayloadDecoder(plant, source.id, most)
+        self._decoder = PacketDecoder(plant, source.id, most)
+        self.session = Session.of(source)
         self._stop = threading.Event()
 
     async def deliveries(self) -> AsyncGenerator[Delivery, None]:
@@ -51,12 +54,12 @@ class MqttReader:
 
     def _work(self, hand_over: HandOver) -> None:
         """The thread: connections, one after the other."""
+        self._decoder.warm()
         while not self._stop.is_set():
-            connection = MqttConnection(
-                self._source, self._decoder, self._link, hand_over, self._stop
-            )
             try:
-                connection.serve()
+                MqttConnection(
+                    self._source, self._decoder, self._link, self.session, hand_over, self._stop
+                ).serve()
             except (OSError, BrokerError) as error:
                 self._link.lost(error)
             self._stop.wait(self._link.delay_s())

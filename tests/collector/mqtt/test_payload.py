@@ -7,6 +7,7 @@ import pytest
 
 from collector.mqtt.payload import PayloadDecoder, pointer, resolve
 from collector.screen import screen
+from plant.addresses import complaint
 from plant.batch import SECOND, Quality
 from plant.model import Source
 
@@ -19,6 +20,11 @@ def json_row(signal: str, **more: object) -> dict[str, object]:
     return {"signal": signal, "address": address, "low": 0.0, "high": 100.0, **more}
 
 
+def csv_row(signal: str, column: str) -> dict[str, object]:
+    address = {"topic": "c", "pointer": column, "time": "/0", "format": "csv"}
+    return {"signal": signal, "address": {**address, "time_format": "unix_s"}, "high": 100.0}
+
+
 @pytest.fixture
 def plant(plant_of):
     unix = {"topic": "u", "pointer": "/v/0", "time": "/ts"}
@@ -29,6 +35,8 @@ def plant(plant_of):
         {"signal": "bare", "address": {"topic": "n", "format": "number"}, "high": 100.0},
         {"signal": "ms", "address": {**unix, "time_format": "unix_ms"}},
         {"signal": "now", "address": {"topic": "r", "pointer": "/v"}},
+        csv_row("first", "/1"),
+        csv_row("second", "/2"),
     ]
     return plant_of(Source("m", "mqtt", 10.0, {}), rows)
 
@@ -76,6 +84,11 @@ def taken(plant, topic: str, payload: bytes):
         ("n", b"101", {"out_of_range": 1}, 0),
         ("n", b"", {"not_a_number": 1}, 0),
         ("u", b'{"v": [], "ts": 1795262400000}', {"no_value": 1}, 0),
+        ("c", b"1795262400;1_0;2", {"not_a_number": 1}, 1),
+        ("c", b"1795262400\t1", {"no_value": 1}, 1),
+        ("c", b"noon,1,2\n1795262400,3,4", {"bad_time": 1}, 2),
+        ("c", b"\xff,1,2", {"bad_csv": 1}, 0),
+        ("c", b"\n \n", {}, 0),
         ("u", b'{"v": [1], "ts": 1e300}', {"time_future": 1}, 0),
         ("u", b'{"v": [1], "ts": -1e300}', {"time_invalid": 1}, 0),
         ("u", b'{"v": [1], "ts": "1795262400000"}', {"bad_time": 1}, 0),
@@ -121,3 +134,19 @@ def test_pointers_follow_rfc_6901():
     assert resolve(document, pointer("/a~1b/~0/1/")) == 20
     assert resolve(document, pointer("")) is document
     assert pointer("/~01") == ("~1",)
+
+
+def test_lines_of_csv_are_readings(plant):
+    batch, refused = taken(plant, "c", b'1795262400, 1.5,"2"\r\n1795262401.5,,-0e1\n\n')
+    assert not refused
+    np.testing.assert_equal(batch.values, [1.5, 2.0, np.nan, -0.0])
+    assert batch.times.tolist() == [NOW] * 2 + [NOW + 3 * SECOND // 2] * 2
+    assert batch.quality.tolist() == [0, 0, Quality.BAD, 0]
+
+
+@pytest.mark.parametrize(
+    ("pointer_", "time", "key"), [("/1", "/0", None), ("", "", "pointer"), ("/1", "0", "time")]
+)
+def test_columns_of_csv_are_written_as_pointers(pointer_, time, key):
+    found = complaint("mqtt", {"topic": "c", "pointer": pointer_, "time": time, "format": "csv"})
+    assert (found and found[0]) == key

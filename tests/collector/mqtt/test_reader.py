@@ -11,10 +11,11 @@ import pytest
 from amqtt.broker import Broker
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+from structlog.testing import capture_logs
 
 from collector.intake import Intake
-from collector.mqtt.connection import topic_filters
 from collector.mqtt.reader import MqttReader
+from collector.mqtt.subscriptions import topic_filters
 from plant.model import Source
 from store.spool import Spool
 
@@ -138,11 +139,13 @@ async def test_the_broker_waits_for_an_intake_that_is_behind(
         await until(lambda: len(seen.batch) >= 10)
 
 
-async def test_a_restart_of_the_broker_loses_nothing(
-    plant_of, mosquitto, publisher, until, tmp_path, request
+@pytest.mark.parametrize("fault", ["stop", "kill", "cut"])
+async def test_what_the_broker_took_is_there_once_whatever_ends_the_connection(
+    plant_of, mosquitto, publisher, until, tmp_path, request, proxy_to, fault
 ):
-    """Through the intake into a spool: every message the broker took is there once."""
-    plant = plant_of(source(mosquitto.port), [row("a", "p/a")])
+    """Through the intake into a spool; the broker stopped, killed, the connection cut ten times."""
+    proxy = await proxy_to(mosquitto.port).__aenter__()
+    plant = plant_of(source(proxy.port), [row("a", "p/a")])
     spool = Spool(tmp_path / "spool.sqlite", plant)
     request.addfinalizer(spool.close)
     intake = Intake(plant, spool, lambda _: None)
@@ -171,11 +174,18 @@ async def test_a_restart_of_the_broker_loses_nothing(
 
     publishing = asyncio.create_task(asyncio.to_thread(publish))
     await until(lambda: len(taken) > 100)
-    await asyncio.to_thread(mosquitto.stop)
-    await asyncio.to_thread(mosquitto.start)
-    at_restart = len(taken)
-    await until(lambda: len(taken) > at_restart + 100, within_s=15)
-    assert await until(lambda: reader.health.link == "connected") < 5
+    for _ in range(10 if fault == "cut" else 1):
+        began = reader.health.reconnects
+        if fault == "cut":
+            for link in proxy._tasks:
+                link.cancel()
+        else:
+            await asyncio.to_thread(mosquitto.stop if fault == "stop" else mosquitto.kill)
+            await asyncio.to_thread(mosquitto.start)
+        await until(lambda n=began: reader.health.reconnects > n, within_s=5)
+        assert await until(lambda: reader.health.link == "connected") < 5
+    after = len(taken)
+    await until(lambda: len(taken) > after + 100, within_s=15)
     stop.set()
     await publishing
     wanted = {(BASE_MS + n) * 1_000_000 for n in taken}
@@ -185,7 +195,7 @@ async def test_a_restart_of_the_broker_loses_nothing(
     await intake.drain()
     committing.cancel()
     assert spool.ledger()["m"].balance == 0
-    assert reader.health.reconnects >= 1
+    await proxy.__aexit__()
 
 
 def _times(spool: Spool) -> set[int]:
@@ -236,6 +246,85 @@ async def test_what_nobody_asked_for_is_counted(plant_of, mosquitto, publisher, 
         await asyncio.to_thread(publisher.send, "site/p/a", 4)
         await until(lambda: 4.0 in seen.values(0))
         await until(lambda: seen.refused("unknown_topic") == 1)
+
+
+async def test_a_filter_that_left_the_plant_file_is_left_by_the_session_too(
+    plant_of, mosquitto, publisher, collecting, until
+):
+    old = plant_of(source(mosquitto.port), [row("a", "east/p/a"), row("b", "east/q/b")])
+    reader = MqttReader(old.sources[0], old)
+    async with collecting(reader):
+        await until(lambda: reader.health.link == "connected")  # subscribed to east/#
+    plant = plant_of(source(mosquitto.port), [row("a", "west/p/a")])
+    async with collecting(MqttReader(plant.sources[0], plant)) as seen:
+        await asyncio.to_thread(publisher.send, "east/x", 2)
+        await until(lambda: seen.refused("unknown_topic") == 1)
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(publisher.send, "east/y/z", 3)
+        await asyncio.to_thread(publisher.send, "west/p/a", 4)
+        await until(lambda: seen.values(0) == [4.0])
+        assert seen.refused("unknown_topic") == 1
+
+
+async def test_while_the_spool_is_behind_the_broker_keeps_the_rest_and_the_connection_stays(
+    plant_of, mosquitto, publisher, collecting, until, monkeypatch
+):
+    monkeypatch.setattr("collector.mqtt.connection.MOST_MESSAGES", 5)
+    monkeypatch.setattr("collector.mqtt.connection.DELIVERIES", 4)
+    plant = plant_of(source(mosquitto.port, keepalive_s=1), [row("a", "p/a")])
+    reader = MqttReader(plant.sources[0], plant)
+    async with collecting(reader, durable=False) as seen:
+        await until(lambda: reader.health.link == "connected")
+        for i in range(200):
+            await asyncio.to_thread(publisher.send, "p/a", i)
+        await asyncio.sleep(4)  # four times the keep-alive
+        assert len(seen.deliveries) == 4
+        assert len(seen.batch) < 200
+        assert reader.session.unacknowledged == len(seen.batch)
+        given = 0
+        while len(seen.batch) < 200:
+            for delivery in seen.deliveries[given:]:
+                delivery.durable()
+                given += 1
+            await asyncio.sleep(0.02)
+        assert seen.values(0) == [float(i) for i in range(200)]
+        assert reader.health.reconnects == 0
+        assert reader.session.paused_s > 3
+
+
+async def test_a_session_that_the_broker_lost_is_told(plant_of, mosquitto, collecting, until):
+    plant = plant_of(source(mosquitto.port), [row("a", "p/a")])
+    reader = MqttReader(plant.sources[0], plant)
+    with capture_logs() as logs:
+        async with collecting(reader):
+            await until(lambda: reader.health.link == "connected")
+            mosquitto.kill()
+            await until(lambda: reader.health.link == "disconnected")
+            await asyncio.to_thread(mosquitto.start)
+            await until(lambda: reader.health.link == "connected")
+            assert reader.session.lost == 0
+            mosquitto.kill()
+            (mosquitto.folder / "mosquitto.db").unlink()
+            await until(lambda: reader.health.link == "disconnected")
+            await asyncio.to_thread(mosquitto.start)
+            await until(lambda: reader.session.lost == 1)
+    assert any("lost the session" in line["event"] for line in logs)
+
+
+async def test_two_of_a_group_share_what_comes(plant_of, mosquitto, publisher, collecting, until):
+    def member(client_id: str) -> MqttReader:
+        shared = source(mosquitto.port, share="pair", client_id=client_id)
+        plant = plant_of(shared, [row("a", "p/a"), row("b", "p/b")])
+        return MqttReader(plant.sources[0], plant)
+
+    one, other = member("one"), member("other")
+    async with collecting(one) as left, collecting(other) as right:
+        await until(lambda: {one.health.link, other.health.link} == {"connected"})
+        for i in range(40):
+            await asyncio.to_thread(publisher.send, "p/a", i)
+        await until(lambda: len(left.batch) + len(right.batch) == 40)
+        assert 0 < len(left.batch) < 40
+        assert sorted(left.values(0) + right.values(0)) == [float(i) for i in range(40)]
 
 
 async def test_a_broker_that_knows_only_mqtt_3_is_spoken_to_in_it(
