@@ -1,103 +1,139 @@
-"""OPC UA notifications to arrays, a whole notification at a time.
-
-This is the place of the codec: what comes in is what the library decoded, what goes out is a Batch.
-"""
+"""Bodies of OPC UA responses to batches, a whole notification at a time."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
-from asyncua import ua
+from asyncua.ua.uatypes import StatusCode, UInt32
 from numpy.typing import NDArray
 
-from collector.scaling import Scaling
-from collector.times import microseconds
-from plant.batch import Batch, Quality
+from collector.opcua import scan
+from collector.opcua.scan import Rows, Slots
+from plant.batch import Batch
 
-_LAST_MICROSECOND = np.iinfo(np.int64).max // 1000
-_NUMERIC = {
-    ua.VariantType.Boolean,
-    ua.VariantType.SByte,
-    ua.VariantType.Byte,
-    ua.VariantType.Int16,
-    ua.VariantType.UInt16,
-    ua.VariantType.Int32,
-    ua.VariantType.UInt32,
-    ua.VariantType.Int64,
-    ua.VariantType.UInt64,
-    ua.VariantType.Float,
-    ua.VariantType.Double,
-}
+MOST_ROWS = 1 << 22
+"""Of one response: a body of a few bytes could otherwise name an array of tags without end."""
+
+_FEW_ROWS = 1 << 12
 
 
-def nanoseconds(micros: list[int]) -> NDArray[np.int64]:
-    """[µs] -> [ns]; what int64 ns cannot hold (before 1677, after 2262) is clipped to its ends."""
-    limited = np.clip(np.array(micros, np.int64), -_LAST_MICROSECOND, _LAST_MICROSECOND)
-    return limited * 1000
+class Undecodable(ConnectionError):
+    """A body that is no OPC UA Binary, or that says more than it holds."""
 
 
-def decode(
-    notification: ua.DataChangeNotification,
-    column_of_handle: Mapping[int, int],
-    scaling: Scaling,
-    received: int,
-) -> tuple[Batch, Counter[str]]:
-    """A notification's values as a batch, and how many could not be taken, by reason."""
-    return decode_values(
-        (
-            (column_of_handle.get(item.ClientHandle, -1), item.Value)
-            for item in notification.MonitoredItems
-        ),
-        scaling,
-        received,
-    )
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A PublishResponse. Times in ns.
 
-
-def decode_values(
-    values: Iterable[tuple[int, ua.DataValue]], scaling: Scaling, received: int
-) -> tuple[Batch, Counter[str]]:
-    """(column, value) pairs as a batch, with what was refused.
-
-    Time: the source's, else the server's, else `received` [ns], marked RECEIVED_TIME. Status Bad
-    gives NaN. Refused: `unknown_handle` (column -1), `no_value` (none though the status is not
-    Bad), `wrong_type` (anything but one number or boolean).
+    has_notifications: False for a keep-alive, whose sequence number is the next one. ended: the
+    status with which the server ended the subscription, 0 when it did not. overflowed: columns of
+    the tags whose queue at the server overflowed, once for each time.
     """
-    columns: list[int] = []
-    times: list[int] = []
-    numbers: list[float] = []
-    qualities: list[int] = []
-    refused: Counter[str] = Counter()
-    for column, value in values:
-        status = value.StatusCode
-        severity = 0 if status is None else min(status.value >> 30, Quality.BAD)
-        variant = value.Value
-        if column < 0:
-            refused["unknown_handle"] += 1
-            continue
-        if severity == Quality.BAD:
-            number = np.nan
-        elif variant is None or variant.Value is None:
-            refused["no_value"] += 1
-            continue
-        elif variant.is_array or variant.VariantType not in _NUMERIC:
-            refused["wrong_type"] += 1
-            continue
-        else:
-            number = variant.Value
-        time = value.SourceTimestamp or value.ServerTimestamp
-        columns.append(column)
-        numbers.append(number)
-        times.append(received // 1000 if time is None else microseconds(time))
-        qualities.append(severity | Quality.RECEIVED_TIME if time is None else severity)
-    tags = np.array(columns, np.int32)
-    return (
-        Batch(
-            tags,
-            nanoseconds(times),
-            scaling.apply(tags, np.array(numbers, np.float64)),
-            np.array(qualities, np.uint8),
-        ),
-        refused,
-    )
+
+    subscription: int
+    sequence: int
+    published: int
+    has_notifications: bool
+    ended: int
+    batch: Batch
+    refused: Counter[str]
+    overflowed: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A ReadResponse; read_at: the server's clock [ns]."""
+
+    read_at: int
+    batch: Batch
+    refused: Counter[str]
+
+
+class Decoder:
+    """Keeps the room that values are read into.
+
+    Time: the source's, else the server's, both to the ns, else `received` [ns] to the µs, marked
+    RECEIVED_TIME. Status Bad gives NaN. Refused, one for each tag: `no_value` (none though the
+    status is not Bad, or an array without the tag's element), `wrong_type` (anything but one number
+    or boolean where the tag is a value, an array of them where it is an element); one for each
+    item: `unknown_handle`; one for each notification that brings no data change: `undecodable`.
+
+    Both methods raise Undecodable, or UaStatusCodeError when the server says that the service
+    failed.
+    """
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._rows = Rows.room(_FEW_ROWS)
+        self._head = np.zeros(scan.HEAD, np.int64)
+
+    def publication(self, body: bytes, received: int) -> Publication:
+        octets, time = np.frombuffer(body, np.uint8), _whole_us(received)
+        rows = self._scanned(
+            lambda: scan.scan_publish(octets, self._slots, time, self._rows, self._head)
+        )
+        head = self._head
+        return Publication(
+            subscription=int(head[scan.SUBSCRIPTION]),
+            sequence=int(head[scan.SEQUENCE]),
+            published=int(head[scan.PUBLISH_TIME]),
+            has_notifications=bool(head[scan.NOTIFICATIONS]),
+            ended=int(head[scan.ENDED]),
+            batch=self._batch(rows),
+            refused=self._refused(),
+            overflowed=self._rows.tags[:rows][self._rows.overflow[:rows] != 0],
+        )
+
+    def reading(self, body: bytes, asked: NDArray[np.int64], received: int) -> Reading:
+        """asked: int64[k], the handles whose nodes were read, in the request's order."""
+        octets, time = np.frombuffer(body, np.uint8), _whole_us(received)
+        rows = self._scanned(
+            lambda: scan.scan_read(octets, asked, self._slots, time, self._rows, self._head)
+        )
+        return Reading(int(self._head[scan.RESPONSE_TIME]), self._batch(rows), self._refused())
+
+    def _scanned(self, scanned: Callable[[], int]) -> int:
+        """How many rows; makes room for them as long as there are more."""
+        while (rows := scanned()) == scan.FULL and len(self._rows.tags) < MOST_ROWS:
+            self._rows = Rows.room(4 * len(self._rows.tags))
+        if rows < 0:
+            raise Undecodable("the response is no OPC UA Binary, or holds too many values")
+        status = int(self._head[scan.SERVICE_RESULT])
+        StatusCode(UInt32(status)).check()
+        return rows
+
+    def _batch(self, rows: int) -> Batch:
+        tags, times, values, quality, _ = self._rows
+        return Batch(
+            tags[:rows].copy(), times[:rows].copy(), values[:rows].copy(), quality[:rows].copy()
+        )
+
+    def _refused(self) -> Counter[str]:
+        reasons = {
+            "unknown_handle": scan.UNKNOWN_HANDLE,
+            "no_value": scan.NO_VALUE,
+            "wrong_type": scan.WRONG_TYPE,
+            "undecodable": scan.OTHER_NOTIFICATIONS,
+        }
+        return Counter(
+            {name: int(self._head[at]) for name, at in reasons.items() if self._head[at]}
+        )
+
+
+def warm() -> None:
+    """Have the scanner compiled: takes up to a minute when numba's cache is empty."""
+    nothing = np.empty(0, np.int64)
+    none, numbers = np.empty(0, np.int32), np.empty(0, np.float64)
+    decoder = Decoder(Slots(np.zeros(1, np.int64), none, nothing, numbers, numbers))
+    with suppress(Undecodable):
+        decoder.publication(b"", 0)
+    with suppress(Undecodable):
+        decoder.reading(b"", nothing, 0)
+
+
+def _whole_us(time: int) -> int:
+    return time // 1000 * 1000

@@ -220,6 +220,43 @@ async def test_publish_responses_are_acknowledged_only_when_durable(
             await until(lambda: len(subscription._not_acknowledged_results) <= 2)
 
 
+async def test_tags_of_one_array_node_and_a_notification_of_several_chunks(
+    plant_of, free_port, collecting, until
+):
+    """9,000 anode currents of one node: 72 kB, where a chunk holds 64."""
+    port, size = free_port(), 9000
+    anodes = [
+        {"signal": f"a{i}", "address": {"node": "s=anodes", "index": str(i)}} for i in range(size)
+    ]
+    plant = plant_of(source(port), [*anodes, *rows("v")])
+    async with serving(port, anodes=[i / 8 for i in range(size)], v=5.5) as nodes:
+        reader = OpcUaReader(plant.sources[0], plant)
+        async with collecting(reader) as seen:
+            await until(lambda: len(seen.batch) >= size + 1)
+            await nodes["anodes"].write_value([i / 4 for i in range(size)])
+            await until(lambda: len(seen.batch) >= 2 * size + 1)
+    batch = seen.batch
+    first, second = batch.take(slice(0, size + 1)), batch.take(slice(size + 1, None))
+    expected = [*(i / 8 for i in range(size)), 5.5]
+    assert first.values[np.argsort(first.tags)].tolist() == expected
+    assert second.values.tolist() == [i / 4 for i in range(size)]
+    assert len(set(second.times.tolist())) == 1
+
+
+async def test_an_overflow_of_the_servers_queue_is_counted(plant_of, free_port, collecting, until):
+    port = free_port()
+    plant = plant_of(source(port, queue_size=1), rows("a", "b"))
+    overflow = ua.StatusCode(0x480)
+    async with serving(port, a=0.0, b=0.0) as nodes:
+        reader = OpcUaReader(plant.sources[0], plant)
+        async with collecting(reader) as seen:
+            await until(lambda: len(seen.batch) >= 2)
+            await nodes["b"].write_value(ua.DataValue(ua.Variant(1.0), overflow))
+            await until(lambda: 1.0 in seen.values(1))
+    assert reader.health.overflows == {"c.b": 1}
+    assert reader.health.missed_notifications == 0
+
+
 @pytest.mark.parametrize("file", sorted(OPCUA.glob("*.py")), ids=lambda file: file.stem)
 def test_no_code_path_writes_to_a_controller(file):
     """Only these requests are ever built; Write, Call and the like have no place."""
@@ -231,7 +268,17 @@ def test_no_code_path_writes_to_a_controller(file):
         "DeleteSubscriptionsRequest",
         "CreateMonitoredItemsRequest",
         "MonitoredItemCreateRequest",
+        "PublishRequest",
         "ReadRequest",
     }
-    forbidden = ("write", "call_method", "set_value", "history_update", "add_nodes", "delete_nodes")
+    forbidden = (
+        "write_value",
+        "write_attribute",
+        "write_params",
+        "call_method",
+        "set_value",
+        "history_update",
+        "add_nodes",
+        "delete_nodes",
+    )
     assert not {n for n in used if n.startswith(forbidden)}

@@ -2,11 +2,34 @@
 // it serves doubles, {identifier: value}, each written anew every second. Without, in namespace urn:test:plant s=count
 // counts at 10 Hz, s=still stays at 7.5, s=whole is an Int32, s=text a string, s=bad has status Bad.
 // It takes 2 monitored items and 3 nodes a call, as small controllers do.
+// With SECURED=FOLDER it offers every policy and mode under certificate.pem and key.pem of the folder, keeps its
+// trust list there, and takes user "me" with PASSWORD, or any user certificate. ACCEPT=1: it trusts any client.
 "use strict";
 const fs = require("node:fs");
+const path = require("node:path");
 const { OPCUAServer } = require("node-opcua-server");
 const { Variant, DataType } = require("node-opcua-variant");
 const { StatusCodes } = require("node-opcua-status-code");
+const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
+
+function security(folder) {
+  const manager = (name, accept) =>
+    new OPCUACertificateManager({
+      rootFolder: path.join(folder, name),
+      automaticallyAcceptUnknownCertificate: accept,
+    });
+  return {
+    certificateFile: path.join(folder, "certificate.pem"),
+    privateKeyFile: path.join(folder, "key.pem"),
+    serverCertificateManager: manager("pki", process.env.ACCEPT === "1"),
+    userCertificateManager: manager("users", true),
+    serverInfo: { applicationUri: "urn:test:server" },
+    allowAnonymous: false,
+    userManager: {
+      isValidUser: (name, password) => name === "me" && password === process.env.PASSWORD,
+    },
+  };
+}
 
 function serveNodes(space, uri, nodes) {
   const own = space.registerNamespace(uri);
@@ -32,7 +55,9 @@ async function main() {
     hostname: "127.0.0.1",
     host: "127.0.0.1",
     port: Number(process.argv[2]),
-    serverCertificateManager: undefined,
+    ...(process.env.SECURED
+      ? security(process.env.SECURED)
+      : { serverCertificateManager: undefined }),
     serverCapabilities: {
       operationLimits: { maxMonitoredItemsPerCall: 2, maxNodesPerRead: 3 },
     },

@@ -1,0 +1,158 @@
+import static org.eclipse.milo.opcua.stack.core.types.builtin.unsigned.Unsigned.ubyte;
+import static org.eclipse.milo.opcua.stack.core.types.builtin.unsigned.Unsigned.uint;
+import static org.eclipse.milo.opcua.stack.core.types.builtin.unsigned.Unsigned.ulong;
+import static org.eclipse.milo.opcua.stack.core.types.builtin.unsigned.Unsigned.ushort;
+
+import java.math.BigInteger;
+import java.util.List;
+import java.util.Set;
+import org.eclipse.milo.opcua.sdk.server.EndpointConfig;
+import org.eclipse.milo.opcua.sdk.server.ManagedNamespaceWithLifecycle;
+import org.eclipse.milo.opcua.sdk.server.OpcUaServer;
+import org.eclipse.milo.opcua.sdk.server.OpcUaServerConfig;
+import org.eclipse.milo.opcua.sdk.server.identity.AnonymousIdentityValidator;
+import org.eclipse.milo.opcua.sdk.server.items.DataItem;
+import org.eclipse.milo.opcua.sdk.server.items.MonitoredItem;
+import org.eclipse.milo.opcua.sdk.server.nodes.UaVariableNode;
+import org.eclipse.milo.opcua.sdk.server.util.SubscriptionModel;
+import org.eclipse.milo.opcua.stack.core.NodeIds;
+import org.eclipse.milo.opcua.stack.core.StatusCodes;
+import org.eclipse.milo.opcua.stack.core.security.DefaultCertificateManager;
+import org.eclipse.milo.opcua.stack.core.security.MemoryCertificateQuarantine;
+import org.eclipse.milo.opcua.stack.core.security.SecurityPolicy;
+import org.eclipse.milo.opcua.stack.core.types.builtin.ByteString;
+import org.eclipse.milo.opcua.stack.core.types.builtin.DataValue;
+import org.eclipse.milo.opcua.stack.core.types.builtin.DateTime;
+import org.eclipse.milo.opcua.stack.core.types.builtin.LocalizedText;
+import org.eclipse.milo.opcua.stack.core.types.builtin.Matrix;
+import org.eclipse.milo.opcua.stack.core.types.builtin.NodeId;
+import org.eclipse.milo.opcua.stack.core.types.builtin.StatusCode;
+import org.eclipse.milo.opcua.stack.core.types.builtin.Variant;
+import org.eclipse.milo.opcua.stack.core.types.structured.BuildInfo;
+import org.eclipse.milo.opcua.stack.transport.server.tcp.OpcTcpServerTransport;
+import org.eclipse.milo.opcua.stack.transport.server.tcp.OpcTcpServerTransportConfig;
+
+/**
+ * An OPC UA server of another maker: `java Peer PORT`. In namespace urn:test:plant, one node for
+ * each kind of value (the same as the other peers serve), s=count counts at 10 Hz. No security.
+ */
+public final class Peer extends ManagedNamespaceWithLifecycle {
+  private static final String URI = "urn:test:plant";
+  private static final DateTime AT = new DateTime(134168400001234567L); // to 100 ns
+
+  private final SubscriptionModel subscriptions;
+  private final UaVariableNode count;
+
+  private Peer(OpcUaServer server) {
+    super(server, URI);
+    subscriptions = new SubscriptionModel(server, this);
+    getLifecycleManager().addLifecycle(subscriptions);
+    add("boolean", good(true));
+    add("sbyte", good((byte) -7));
+    add("byte", good(ubyte(200)));
+    add("int16", good((short) -30_000));
+    add("uint16", good(ushort(60_000)));
+    add("int32", good(-2_000_000_000));
+    add("uint32", good(uint(4_000_000_000L)));
+    add("int64", good(-9_007_199_254_740_993L));
+    add("uint64", good(ulong(new BigInteger("18446744073709551615"))));
+    add("float", good(3.14f));
+    add("double", good(0.1));
+    add("nan", good(Double.NaN));
+    add("infinite", good(Double.NEGATIVE_INFINITY));
+    add("doubles", good(new Double[] {0.5, 1.5, 2.5, 3.5}));
+    add("floats", good(new Float[] {0.5f, 1.1f}));
+    add("int32s", good(new Integer[] {1, -2, 3}));
+    add("booleans", good(new Boolean[] {false, true}));
+    add("none", good(new Double[0]));
+    add("matrix", good(Matrix.ofDouble(new double[][] {{1, 2, 3}, {4, 5, 6}})));
+    add("text", good("on"));
+    add("texts", good(new String[] {"on", "off"}));
+    add("octets", good(ByteString.of(new byte[] {1, 2})));
+    add("moment", good(AT));
+    add("localized", good(LocalizedText.english("hot")));
+    add("null", good(null));
+    add("bad", value(1.0, StatusCodes.Bad_SensorFailure));
+    add("uncertain", value(2.0, StatusCodes.Uncertain_LastUsableValue));
+    add("overflowed", value(3.0, 0x480));
+    add("unsourced", new DataValue(new Variant(4.0), StatusCode.GOOD, null, AT));
+    add("untimed", new DataValue(new Variant(5.0), StatusCode.GOOD, null, null));
+    add("fine", new DataValue(new Variant(6.0), StatusCode.GOOD, AT, ushort(1234), AT, ushort(99)));
+    count = add("count", good(0.0));
+  }
+
+  private static DataValue value(Object content, long status) {
+    return new DataValue(new Variant(content), new StatusCode(status), AT, AT);
+  }
+
+  private static DataValue good(Object content) {
+    return value(content, StatusCodes.Good);
+  }
+
+  private UaVariableNode add(String name, DataValue value) {
+    UaVariableNode node =
+        new UaVariableNode.UaVariableNodeBuilder(getNodeContext())
+            .setNodeId(new NodeId(getNamespaceIndex(), name))
+            .setBrowseName(newQualifiedName(name))
+            .setDisplayName(LocalizedText.english(name))
+            .setDataType(NodeIds.BaseDataType)
+            .setValueRank(-2)
+            .setTypeDefinition(NodeIds.BaseDataVariableType)
+            .setValue(value)
+            .build();
+    getNodeManager().addNode(node);
+    return node;
+  }
+
+  @Override
+  public void onDataItemsCreated(List<DataItem> items) {
+    subscriptions.onDataItemsCreated(items);
+  }
+
+  @Override
+  public void onDataItemsModified(List<DataItem> items) {
+    subscriptions.onDataItemsModified(items);
+  }
+
+  @Override
+  public void onDataItemsDeleted(List<DataItem> items) {
+    subscriptions.onDataItemsDeleted(items);
+  }
+
+  @Override
+  public void onMonitoringModeChanged(List<MonitoredItem> items) {
+    subscriptions.onMonitoringModeChanged(items);
+  }
+
+  public static void main(String[] arguments) throws Exception {
+    EndpointConfig endpoint =
+        EndpointConfig.newBuilder()
+            .setBindAddress("127.0.0.1")
+            .setHostname("127.0.0.1")
+            .setBindPort(Integer.parseInt(arguments[0]))
+            .setSecurityPolicy(SecurityPolicy.None)
+            .addTokenPolicies(OpcUaServerConfig.USER_TOKEN_POLICY_ANONYMOUS)
+            .build();
+    OpcUaServerConfig config =
+        OpcUaServerConfig.builder()
+            .setApplicationName(LocalizedText.english("potline test peer"))
+            .setApplicationUri("urn:test:milo")
+            .setProductUri("urn:test:milo")
+            .setBuildInfo(new BuildInfo("", "", "", OpcUaServer.SDK_VERSION, "", DateTime.now()))
+            .setCertificateManager(new DefaultCertificateManager(new MemoryCertificateQuarantine()))
+            .setIdentityValidator(AnonymousIdentityValidator.INSTANCE)
+            .setEndpoints(Set.of(endpoint))
+            .build();
+    OpcUaServer server =
+        new OpcUaServer(
+            config,
+            profile -> new OpcTcpServerTransport(OpcTcpServerTransportConfig.newBuilder().build()));
+    Peer peer = new Peer(server);
+    peer.startup();
+    server.startup().get();
+    for (int n = 1; ; n++) {
+      Thread.sleep(100);
+      peer.count.setValue(new DataValue(new Variant((double) n)));
+    }
+  }
+}
