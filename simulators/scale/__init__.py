@@ -1,0 +1,1 @@
+"""An OPC UA server for plants of 160,000 tags: asyncua's transport, notifications by kernels."""
