@@ -1,16 +1,24 @@
-"""GET /metrics: the ledger, the sources and the beat for Prometheus, read when it asks."""
+"""GET /metrics: what `api.metrics_table` declares, for Prometheus, read when it asks."""
 
 from __future__ import annotations
 
+import shutil
+from collections import Counter
 from collections.abc import Iterator
 
 from fastapi import APIRouter
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import GCCollector, ProcessCollector
+from prometheus_client.core import Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
+from api import kept_state
 from api.context import Context, Ctx
+from api.metrics_table import Reading, fill
+from plant.batch import SECOND
+
+STATES = ("unack-active", "ack-active", "rtn-unack")
 
 routes = APIRouter(tags=["health"])
 
@@ -29,10 +37,12 @@ def metrics(context: Ctx) -> Response:
 
 def register(context: Context) -> None:
     context.registry.register(PlantCollector(context))
+    ProcessCollector(registry=context.registry)
+    GCCollector(registry=context.registry)
 
 
 class PlantCollector(Collector):
-    """What the context knows, as metrics with their units in the name."""
+    """What the context knows."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -40,69 +50,77 @@ class PlantCollector(Collector):
     def describe(self) -> list[Metric]:
         return []  # registering must not read the ledger
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> list[Metric]:
+        return fill("api", self._readings())
+
+    def _readings(self) -> Iterator[Reading]:
         yield from self._ledger()
         yield from self._sources()
-        context, live = self._context, self._context.live
-        yield CounterMetricFamily("potline_beats", "Beats shown", value=live.beats)
-        yield GaugeMetricFamily(
-            "potline_beat_lag_seconds", "From the end of a beat to its display", value=live.lag_s
-        )
-        yield GaugeMetricFamily(
-            "potline_stream_clients", "Clients on the live stream", value=live.clients
-        )
-        yield self._alarms()
-        yield GaugeMetricFamily(
-            "potline_store_up", "1 while the store takes samples", value=not context.store_error()
-        )
-        yield GaugeMetricFamily(
-            "potline_spool_bytes", "Size of the spool in use", value=context.spool.used_bytes()
-        )
+        yield from self._spool()
+        yield from self._past()
+        yield from self._alarms()
+        live = self._context.live
+        yield "store_up", (), not self._context.store_error()
+        yield "beats", (), live.beats
+        yield "beat_lag_seconds", (), live.lag_s
+        yield "beat_stale", (), live.is_stale()
+        yield "stream_clients", (), live.clients
 
-    def _ledger(self) -> Iterator[Metric]:
-        received = CounterMetricFamily(
-            "potline_samples_received", "Samples received", labels=["source"]
-        )
-        stored = CounterMetricFamily("potline_samples_stored", "Samples stored", labels=["source"])
-        spooled = GaugeMetricFamily(
-            "potline_spool_samples", "Samples in the spool, not yet stored", labels=["source"]
-        )
-        rejected = CounterMetricFamily(
-            "potline_samples_rejected", "Samples rejected", labels=["source", "reason"]
-        )
+    def _ledger(self) -> Iterator[Reading]:
         for source, row in self._context.spool.ledger().items():
-            received.add_metric([source], row.received)
-            stored.add_metric([source], row.stored)
-            spooled.add_metric([source], row.spooled)
+            yield "samples_received", (source,), row.received
+            yield "samples_stored", (source,), row.stored
+            yield "spool_samples", (source,), row.spooled
             for reason, count in row.rejected.items():
-                rejected.add_metric([source, reason], count)
-        yield from (received, stored, spooled, rejected)
+                yield "samples_rejected", (source, reason), count
 
-    def _sources(self) -> Iterator[Metric]:
-        connected = GaugeMetricFamily(
-            "potline_source_connected", "1 while the link is up", labels=["source"]
-        )
-        flowing = GaugeMetricFamily(
-            "potline_source_flowing", "1 while samples come", labels=["source"]
-        )
-        age = GaugeMetricFamily(
-            "potline_source_age_seconds", "Since the newest sample", labels=["source"]
-        )
-        unresolved = GaugeMetricFamily(
-            "potline_source_unresolved_tags", "Tags that cannot be read", labels=["source"]
-        )
+    def _sources(self) -> Iterator[Reading]:
+        tags = Counter(tag.source for tag in self._context.plant.tags)
+        now = self._context.live.now()
         for source in self._context.sources():
-            connected.add_metric([source.id], source.link == "connected")
-            flowing.add_metric([source.id], source.flowing)
-            age.add_metric([source.id], source.age_s)
-            unresolved.add_metric([source.id], len(source.unresolved))
-        yield from (connected, flowing, age, unresolved)
+            of = (source.id,)
+            yield "source_tags", of, tags[source.id]
+            yield "source_unresolved_tags", of, len(source.unresolved)
+            yield "source_connected", of, source.link == "connected"
+            yield "source_flowing", of, source.flowing
+            yield "source_link_seconds", of, (now - source.since) / SECOND
+            yield "source_age_seconds", of, source.age_s
+            yield "source_lag_seconds", of, source.lag_s
+            yield "source_skew_seconds", of, source.skew_s
+            yield "source_reconnects", of, source.reconnects
+            yield "source_resubscribes", of, source.resubscribes
 
-    def _alarms(self) -> Metric:
-        alarms = GaugeMetricFamily("potline_alarms_open", "Open alarms", labels=["priority"])
-        counts = {rule.priority: 0 for rule in self._context.plant.alarms}
-        for alarm in self._context.alarms.open():
-            counts[alarm.priority] = counts.get(alarm.priority, 0) + 1
-        for priority, count in sorted(counts.items()):
-            alarms.add_metric([str(priority)], count)
-        return alarms
+    def _spool(self) -> Iterator[Reading]:
+        context = self._context
+        state = kept_state.spool_state(context.spool.path)
+        age_s = 0.0 if state.oldest is None else (context.live.now() - state.oldest) / SECOND
+        yield "spool_bytes", (), context.spool.used_bytes()
+        yield "spool_limit_bytes", (), context.plant.spool.max_GB * 1e9
+        yield "disk_free_bytes", (), shutil.disk_usage(context.spool.path.parent).free
+        for kind in ("samples", "figures", "events"):
+            yield "spool_segments", (kind,), state.segments.get(kind, 0)
+        yield "spool_age_seconds", (), max(age_s, 0.0)
+        yield "spool_quarantined_segments", (), state.quarantined
+        for cause, count in state.lost.items():
+            yield "spool_lost_samples", (cause,), count
+        yield "spool_gaps", (), state.gaps
+        yield "store_refused_samples", (), state.refused
+
+    def _past(self) -> Iterator[Reading]:
+        context = self._context
+        file = context.spool.path.with_name("restatements.sqlite")
+        noted, waiting = kept_state.restatements(file)
+        yield "restatements_noted", (), noted
+        yield "restatements_waiting", (), waiting
+        yield "corrections", (), len(context.restatements.corrections())
+        yield "unbooked_entries", (), len(context.entries.unbooked()[1])
+
+    def _alarms(self) -> Iterator[Reading]:
+        context = self._context
+        counts = Counter((alarm.state, alarm.priority) for alarm in context.alarms.open())
+        priorities = {rule.priority for rule in context.plant.alarms} | {p for _, p in counts}
+        for priority in sorted(priorities):
+            of = str(priority)
+            yield "alarms_open", (of,), sum(counts[state, priority] for state in STATES)
+            for state in STATES:
+                yield "alarms_by_state", (state, of), counts[state, priority]

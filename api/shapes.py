@@ -133,6 +133,12 @@ class SourceStatusBody(Body):
 
 class SourceDetailBody(SourceStatusBody):
     unresolved_tags: dict[str, str] = Field(examples=[{"L1-001.voltage": "BadNodeIdUnknown"}])
+    since: str = Field(description="when the link last changed")
+    lag_s: float | None = Field(description="from the source time of the newest sample to here")
+    skew_s: float | None = Field(description="the clock of the source ahead of ours, at least")
+    received: int = Field(description="values since the process began")
+    reconnects: int
+    resubscribes: int = Field(description="connected but not flowing, mended")
 
 
 class SourcesBody(Body):

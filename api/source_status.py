@@ -18,6 +18,10 @@ class SourceStatus(Protocol):
         """connecting, connected or disconnected"""
 
     @property
+    def since(self) -> int:
+        """When the link last changed, ns."""
+
+    @property
     def flowing(self) -> bool:
         """Samples came within its stale_after_s."""
 
@@ -25,6 +29,22 @@ class SourceStatus(Protocol):
     def age_s(self) -> float:
         """Since its newest sample; NaN before the first."""
 
+    @property
+    def lag_s(self) -> float:
+        """From the source time of its newest sample to its arrival; NaN before the first."""
+
+    @property
+    def skew_s(self) -> float:
+        """Its clock ahead of ours, at least; NaN when nothing came for a minute."""
+
+    @property
+    def received(self) -> int:
+        """Values since the process began."""
+
+    @property
+    def reconnects(self) -> int: ...
+    @property
+    def resubscribes(self) -> int: ...
     @property
     def last_error(self) -> str: ...
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from api.context import Ctx
 from api.encode import Json
 from api.lookup import known_tag
 from api.shapes import GapsBody, LedgerBody, SourcesBody
+from api.source_status import SourceStatus
 from api.states import source_json
 from api.times import End, Start, iso
 
@@ -22,14 +23,21 @@ routes = APIRouter(tags=["delivery"])
 
 @routes.get("/sources", response_model=SourcesBody)
 def sources(context: Ctx) -> Response:
-    """Each source: its link, whether samples flow, and the tags that it cannot read, with why."""
-    return Json(
-        {
-            "sources": [
-                source_json(s) | {"unresolved_tags": dict(s.unresolved)} for s in context.sources()
-            ]
-        }
-    )
+    """Each source: its link, whether samples flow, how late and how many, its clock against ours,
+    and the tags that it cannot read, with why."""
+    return Json({"sources": [_delivering(source) for source in context.sources()]})
+
+
+def _delivering(source: SourceStatus) -> dict[str, Any]:
+    return source_json(source) | {
+        "unresolved_tags": dict(source.unresolved),
+        "since": iso(source.since),
+        "lag_s": source.lag_s,
+        "skew_s": source.skew_s,
+        "received": source.received,
+        "reconnects": source.reconnects,
+        "resubscribes": source.resubscribes,
+    }
 
 
 @routes.get("/ledger", response_model=LedgerBody)
@@ -58,10 +66,16 @@ def gaps(
     start: Start = None,
     end: End = None,
 ) -> Response:
-    """Intervals in which a tag's samples are missing, with the cause."""
+    """Intervals in which a tag's samples are missing, with the cause; those too that go on."""
     if tag is not None:
         known_tag(context.plant, tag)
-    since, until = times.interval(start, end, context.live.now(), MOST_DAYS)
+    now = context.live.now()
+    since, until = times.interval(start, end, now, MOST_DAYS)
+    lasting = [
+        gap
+        for gap in context.spool.open_gaps(now)
+        if gap.start < until and gap.end > since and tag in (None, gap.tag)
+    ]
     return Json(
         {
             "gaps": [
@@ -71,7 +85,7 @@ def gaps(
                     "end": iso(gap.end),
                     "cause": gap.cause,
                 }
-                for gap in context.spool.gaps(tag, since, until)
+                for gap in (*context.spool.gaps(tag, since, until), *lasting)
             ]
         }
     )

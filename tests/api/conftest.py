@@ -40,6 +40,12 @@ class Status:
     link: str = "connected"
     flowing: bool = True
     age_s: float = 0.4
+    since: int = NOW
+    lag_s: float = 0.2
+    skew_s: float = -0.1
+    received: int = 0
+    reconnects: int = 0
+    resubscribes: int = 0
     last_error: str = ""
     unresolved: Mapping[str, str] = field(default_factory=dict)
 

@@ -84,12 +84,6 @@ async def test_what_cannot_be_entered_is_a_problem(house):
         assert (await client.get(URL)).json()["entries"] == []
 
 
-async def test_a_server_without_the_table_says_so(house):
-    house.context.entries = None
-    async with house.client() as client:
-        assert (await client.post(URL, json=ENTRY)).status_code == 503
-
-
 def keep_book(house, midnight, **cell_figures):
     names = tuple(row.name for row in BOOK["cell"])
     cells = house.plant.entities("cell")
