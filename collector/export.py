@@ -5,6 +5,7 @@ Every value is read or counted: bad_time, not_a_number, no_value, unknown_tag, b
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,10 @@ TIME_COLUMNS = ("time", "timestamp", "datetime", "date", "ts", "时间")
 """Names under which the time column is looked for when none is given."""
 UNITS = {"unix_s": 10**9, "unix_ms": 10**6, "unix_us": 10**3, "unix_ns": 1}
 ROWS = 65_536
-_SAMPLE_BYTES = 65_536
+CELLS = 4 << 20
+"""Of a Parquet file, at most that many rows and values in a batch."""
+SAMPLE_BYTES = 1 << 20
+"""Of a CSV file, in which the header ends and the dialect is found."""
 
 Part = tuple[Batch, Counter[str]]
 
@@ -48,6 +52,9 @@ class Layout:
     time_zone: str = "UTC"  # of times that carry none
     tag: str = "tag"
     value: str = "value"
+    delimiter: str | None = None
+    decimal: str = "."
+    encoding: str | None = None
 
 
 class ExportReader:
@@ -71,6 +78,8 @@ class ExportReader:
     def columns(self, path: str, names: Sequence[str]) -> tuple[str, bool]:
         """The time column, and whether the layout is long. ExportError when it fits none."""
         layout = self._layout
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ExportError(f"{path}: column {twice[0]} stands twice; rename one of them")
         wanted = (layout.time,) if layout.time else TIME_COLUMNS
         time = next((n for n in names if n.strip().casefold() in wanted or n in wanted), None)
         if time is None:
@@ -99,7 +108,7 @@ class ExportReader:
             columns = np.array(
                 [self._column_of.get(n.strip() if n else "", -1) for n in names], np.int32
             )
-            values, state = numbers(table.column(self._layout.value))
+            values, state = self._numbers(table.column(self._layout.value))
             fault = np.select(
                 [~timed, columns < 0, state == _EMPTY, state == _TEXT], [1, 2, 3, 4], 0
             )
@@ -111,7 +120,7 @@ class ExportReader:
             for name in table.schema.names:
                 if name == time_column:
                     continue
-                values, state = numbers(table.column(name))
+                values, state = self._numbers(table.column(name))
                 column = self._column_of.get(name.strip(), -1)
                 present = timed & (state != _EMPTY)
                 if column < 0:
@@ -121,6 +130,11 @@ class ExportReader:
                 kept = present & (state == _NUMBER)
                 parts.append(self._part(np.full(len(times), column, np.int32), times, values, kept))
         return Batch.concat(parts), +refused
+
+    def _numbers(self, column: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
+        if self._layout.decimal == "," and _is_text(column):
+            column = pc.replace_substring(pc.replace_substring(column, ".", ""), ",", ".")
+        return numbers(column)
 
     def _part(
         self,
@@ -144,7 +158,7 @@ class ExportReader:
         if self._layout.time_format in UNITS:
             values, state = numbers(column)
             return self._unix(pa.array(values, mask=state != _NUMBER))
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        if _is_text(column):
             column = self._texts(column)
         stamps = column.cast(pa.timestamp("ns", column.type.tz), safe=False)
         if stamps.type.tz is None:
@@ -188,7 +202,7 @@ _NUMBER, _EMPTY, _TEXT = 0, 1, 2
 
 def numbers(column: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
     """Values as float64, and what each is: a number, empty (null, blank, NaN) or text."""
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+    if not _is_text(column):
         values = _filled(column.cast(pa.float64(), safe=False), np.nan)
         return values, np.where(np.isnan(values), _EMPTY, _NUMBER).astype(np.int8)
     texts = pc.utf8_trim_whitespace(column)
@@ -200,6 +214,10 @@ def numbers(column: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.int8]]:
         values = np.array([_number(t) for t in texts.to_pylist()], np.float64)
     state = np.where(empty, _EMPTY, np.where(np.isnan(values), _TEXT, _NUMBER))
     return values, state.astype(np.int8)
+
+
+def _is_text(column: pa.Array) -> bool:
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
 
 
 def _number(text: str | None) -> float:
@@ -229,20 +247,27 @@ class Dialect:
     encoding: str
 
     @classmethod
-    def of(cls, beginning: bytes) -> Dialect | None:
-        """None while there is no complete first line."""
+    def of(cls, beginning: bytes, layout: Layout | None = None) -> Dialect | None:
+        """None while there is no complete first line. What the layout tells is not looked for."""
+        told = layout or Layout()
         header, newline, _ = beginning.partition(b"\n")
         if not newline:
             return None
-        try:
-            beginning[: beginning.rfind(b"\n")].decode("utf-8")
-            encoding = "utf-8"
-        except UnicodeDecodeError:
-            encoding = "gb18030"
-        line = header.decode(encoding, errors="replace").strip("\ufeff\r\n")
-        delimiter = max(",;\t|", key=line.count)
+        encoding = told.encoding or _encoding(beginning[: beginning.rfind(b"\n")])
+        raw = beginning if told.encoding else header  # a told one may have line ends of two bytes
+        text = codecs.getincrementaldecoder(encoding)("replace").decode(raw)
+        line = text.partition("\n")[0].strip("\ufeff\r\n")
+        delimiter = told.delimiter or max(",;\t|", key=line.count)
         names = tuple(name.strip().strip('"') for name in line.split(delimiter))
         return cls(header + b"\n", names, delimiter, encoding)
+
+
+def _encoding(text: bytes) -> str:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return "gb18030"
+    return "utf-8"
 
 
 def read_csv(stream: BinaryIO, dialect: Dialect, reader: ExportReader, path: str) -> Iterator[Part]:
@@ -274,24 +299,33 @@ def read_csv(stream: BinaryIO, dialect: Dialect, reader: ExportReader, path: str
             refused += bad_rows
             bad_rows.clear()
             yield batch, refused
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, UnicodeError) as error:
         raise ExportError(f"{path}: not readable as CSV: {error}") from None
     if bad_rows:
         yield Batch.empty(), bad_rows
 
 
+def read_whole_csv(
+    stream: BinaryIO, reader: ExportReader, path: str, layout: Layout | None = None
+) -> Iterator[Part]:
+    """Batches of a CSV stream from its beginning, in the dialect that is found there."""
+    dialect = Dialect.of(stream.read(SAMPLE_BYTES) + b"\n", layout)
+    assert dialect is not None  # a line end was added
+    stream.seek(0)
+    yield from read_csv(stream, dialect, reader, path)
+
+
 def read_parquet(path: Path, reader: ExportReader) -> Iterator[tuple[Batch, Counter[str], float]]:
     """Batches of a Parquet file, with the fraction read so far."""
     try:
-        file = pyarrow.parquet.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            time_column, is_long = reader.columns(str(path), file.schema_arrow.names)
+            rows = 0
+            for table in file.iter_batches(max(1, min(ROWS, CELLS // file.metadata.num_columns))):
+                rows += table.num_rows
+                yield *reader.batch(table, time_column, is_long), rows / file.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
         raise ExportError(f"{path}: not readable as Parquet: {error}") from None
-    with file:
-        time_column, is_long = reader.columns(str(path), file.schema_arrow.names)
-        rows = 0
-        for table in file.iter_batches(ROWS):
-            rows += table.num_rows
-            yield *reader.batch(table, time_column, is_long), rows / file.metadata.num_rows
 
 
 def read_export(
@@ -313,10 +347,7 @@ def read_export(
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
-            dialect = Dialect.of(stream.read(_SAMPLE_BYTES) + b"\n")
-            assert dialect is not None  # a line end was added
-            stream.seek(0)
-            for part in read_csv(stream, dialect, reader, str(path)):
+            for part in read_whole_csv(stream, reader, str(path)):
                 yield part
                 progress(min(1.0, stream.tell() / size))
     except OSError as error:
@@ -324,7 +355,7 @@ def read_export(
 
 
 def layout_of(options: Mapping[str, Any]) -> Layout:
-    """The layout that a `file` source's options describe."""
+    """The layout that the options of a `file` or `folder` source describe."""
     return Layout(
         layout=options.get("layout", "wide"),
         time=options.get("time", "time"),
@@ -332,4 +363,7 @@ def layout_of(options: Mapping[str, Any]) -> Layout:
         time_zone=options.get("time_zone", "UTC"),
         tag=options.get("tag", "tag"),
         value=options.get("value", "value"),
+        delimiter=options.get("delimiter") or None,
+        decimal=options.get("decimal", "."),
+        encoding=options.get("encoding") or None,
     )

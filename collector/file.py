@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from collector.export import (
+    SAMPLE_BYTES,
     Dialect,
     ExportError,
     ExportReader,
@@ -50,7 +51,8 @@ class FileReader:
         self._pattern: str = source.options["path"]
         self._link = LinkState(source.id, self._pattern)
         self.health = self._link.health
-        self._export = ExportReader(plant, layout_of(source.options), source.id)
+        self._layout = layout_of(source.options)
+        self._export = ExportReader(plant, self._layout, source.id)
         self._followed: dict[Path, Followed] = {}
 
     async def deliveries(self) -> AsyncGenerator[Delivery, None]:
@@ -97,7 +99,7 @@ class FileReader:
         if path.stat().st_size < followed.offset:
             followed.offset = 0
         with path.open("rb") as stream:
-            dialect = Dialect.of(stream.read(65_536))
+            dialect = Dialect.of(stream.read(SAMPLE_BYTES), self._layout)
             if dialect is None:
                 return
             followed.offset = max(followed.offset, len(dialect.header))

@@ -147,7 +147,8 @@ def test_own_signal_and_factor(tmp_path: Path) -> None:
 def test_paths_of_secrets_count_from_the_plant_file(tmp_path: Path) -> None:
     text = DEMO.replace(
         'client_id = "potline-demo"',
-        'client_id = "a"\nusername = "me"\npassword_file = "secrets/mqtt"\nca_file = "/etc/ca.pem"',
+        'client_id = "a"\nusername = "me"\npassword_file = "secrets/mqtt"\ntls = true\n'
+        'ca_file = "/etc/ca.pem"',
     )
     options = made(tmp_path, text).sources[2].options
     assert options["password_file"] == str(tmp_path / "secrets/mqtt")
