@@ -75,16 +75,17 @@ check: dev web/node_modules/.package-lock.json tools/lint/node_modules/.package-
 	@tools/npm --prefix tools/lint exec --no -- dclint --max-warnings 0 deploy/compose.yaml
 	@$(BIN)/python -m pip --disable-pip-version-check check >/dev/null
 
-STUDIES := coverage early_warning truth
+STUDIES := coverage early_warning order truth
 
 bench: dev ## run the benchmarks, one after another
 	@failed=0; for name in $(filter-out $(STUDIES),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
 	$(BIN)/python -m "benchmarks.$$name" || { echo "failed: $$name" >&2; failed=1; }; echo; done; exit $$failed
 
-studies: dev ## figures against a simulated truth, an hour; docs/early-warning.md
-	@$(BIN)/python -m benchmarks.coverage
+studies: dev ## figures against a simulated truth, order of arrival, some hours; docs/truth.md, docs/early-warning.md
+	@$(BIN)/python -m benchmarks.coverage --write
 	@$(BIN)/python -m benchmarks.early_warning --write
-	@$(BIN)/python -m benchmarks.truth
+	@$(BIN)/python -m benchmarks.order
+	@$(BIN)/python -m benchmarks.truth --write
 
 picture: venv dev page ## take docs/picture.png from a running demo
 	@echo "picture  running the demo for four minutes, so that the trends have a shape"

@@ -51,6 +51,7 @@ id = "pots"
 kind = "opcua"
 url = "opc.tcp://127.0.0.1:4840"
 namespace = "urn:bench"
+anonymous = true
 [[tags]]
 each = "cell"
 source = "pots"

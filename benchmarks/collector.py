@@ -81,6 +81,7 @@ id = "s"
 kind = "opcua"
 url = "opc.tcp://127.0.0.1:PORT"
 namespace = "{URI}"
+anonymous = true
 publishing_interval_s = 0.5
 [[tags]]
 each = "cell"

@@ -123,23 +123,25 @@ class Intake:
         for i, count in enumerate(np.bincount(self._plant.source_of_tag[batch.tags])):
             received[self._plant.sources[i].id] += int(count)
         suspect = np.concatenate(suspects)
+        segment = 0
         if received.total():
-            await self._append(partial(self._spool.append, batch, received, refused, gaps, suspect))
+            append = partial(self._spool.append, batch, received, refused, gaps, suspect)
+            segment = await self._append(append)
         self.counts.received += received
         self.counts.refused += refused
         for delivery, _ in waiting:
             if delivery.durable is not None:
                 delivery.durable()
-        if len(batch):
+        if segment:  # what the spool had to give up is not computed either
             self._feed(batch)
 
-    async def _append(self, append: Callable[[], int]) -> None:
+    async def _append(self, append: Callable[[], int]) -> int:
         """Make it durable, however long the disk stays full; nothing is acknowledged before."""
         loop = asyncio.get_running_loop()
         began = time.perf_counter()
         while True:
             try:
-                await loop.run_in_executor(self._thread, append)
+                segment = await loop.run_in_executor(self._thread, append)
                 break
             except (SpoolFull, sqlite3.OperationalError) as error:
                 if not _may_pass(error):
@@ -157,6 +159,7 @@ class Intake:
             self.blocked = ""
         self.counts.commits += 1
         self.counts.commit_seconds += time.perf_counter() - began
+        return segment
 
     def _gaps(self, found: Gaps) -> list[Gap]:
         rows = zip(found.tags, found.starts, found.ends, found.causes, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -37,10 +38,12 @@ class SourceHealth:
     reconnects: int = 0
     resubscribes: int = 0  # connected but not flowing, mended
     unresolved: dict[str, str] = field(default_factory=dict)  # tag id -> why it cannot be read
+    missed_notifications: int = 0  # by the gaps in the sequence numbers of what came
+    overflows: Counter[str] = field(default_factory=Counter)  # tag id -> losses in its server queue
 
 
 class SourceReader(Protocol):
-    """One reader per kind: opcua/reader.py, mqtt/reader.py, file.py, replay.py. `deliveries`
+    """One reader per kind: the READERS of collector/supervise.py. `deliveries`
     connects, reconnects with back-off and jitter for ever, and lets a bug through. It starts with
     its peer absent. It never writes to the plant."""
 

@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collector.file import FileReader
+from collector.folder import FolderReader
 from collector.intake import Intake
+from collector.modbus.reader import ModbusReader
 from collector.mqtt.reader import MqttReader
 from collector.opcua.reader import OpcUaReader
 from collector.replay import ReplayReader
 from collector.source import Delivery, Link, SourceReader
+from collector.sparkplug.reader import SparkplugReader
 from plant.batch import SECOND
 from plant.model import Plant, Source
 
@@ -27,8 +30,11 @@ SKEW_OVER_S = 60.0
 # Each is made with the newest kept time of each tag, int64[tags].
 READERS: dict[str, Callable[[Source, Plant, NDArray[np.int64]], SourceReader]] = {
     "opcua": OpcUaReader,
+    "sparkplug": lambda source, plant, _: SparkplugReader(source, plant),
     "mqtt": lambda source, plant, _: MqttReader(source, plant),
+    "modbus": lambda source, plant, _: ModbusReader(source, plant),
     "file": lambda source, plant, _: FileReader(source, plant),
+    "folder": lambda source, plant, _: FolderReader(source, plant),
     "replay": lambda source, plant, _: ReplayReader(source, plant),
 }
 

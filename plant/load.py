@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 from plant.alarms import read_alarms
 from plant.equipment import Equipment, read_equipment
 from plant.factors import shipped_factors, shipped_signals, unit_of
-from plant.model import Factor, Plant, Signal, Site, StoreSettings, TimeSettings
+from plant.model import Factor, Plant, Signal, Site, SpoolSettings, StoreSettings, TimeSettings
+from plant.outputs import read_outputs
 from plant.problems import PlantError, Problems
 from plant.rows import Rows
 from plant.schema import (
@@ -22,6 +23,7 @@ from plant.schema import (
     ApiRow,
     FactorRow,
     SiteRow,
+    SpoolRow,
     StoreRow,
     TimeRow,
 )
@@ -50,6 +52,7 @@ def load(path: str | Path, figure_names: Mapping[str, set[str]] | None = None) -
     site_row = rows.one("site", SiteRow)
     time = rows.one("time", TimeRow)
     store = rows.one("store", StoreRow)
+    spool = rows.one("spool", SpoolRow)
     api = rows.one("api", ApiRow)
     site_id = site_row.id if site_row else "site"
 
@@ -73,10 +76,19 @@ def load(path: str | Path, figure_names: Mapping[str, set[str]] | None = None) -
             file.parent / csv_row.file,
             lambda key, text, i=i: problems.add(("tags_csv", i, key), text),  # type: ignore[misc]
         )
+    clients = {
+        (s.options["host"], s.options["port"], s.options["client_id"]): f'source "{s.id}"'
+        for s in sources
+        if "client_id" in s.options
+    }
+    outputs = tuple(
+        replace(output, options=_anchored(output.options, file.parent))
+        for output in read_outputs(rows.list_of("output"), clients, figure_names, problems)
+    )
     alarms = read_alarms(rows.all("alarm", AlarmRow), signals, reader.tags, figure_names, problems)
 
     problems.raise_any()
-    if not (site and time and store and api):
+    if not (site and time and store and spool and api):
         raise AssertionError("a missing table is a problem and was raised above")
     return Plant(
         path=str(file),
@@ -91,9 +103,13 @@ def load(path: str | Path, figure_names: Mapping[str, set[str]] | None = None) -
         tags=tuple(reader.tags),
         alarms=alarms,
         factors=factors,
-        store=StoreSettings(**_anchored(store.model_dump(), file.parent)),
+        store=StoreSettings(
+            **_anchored(store.model_dump(), file.parent) | {"urls": tuple(store.urls)}
+        ),
+        spool=SpoolSettings(**spool.model_dump()),
         time=TimeSettings(**time.model_dump()),
         api=api.model_dump(),
+        outputs=outputs,
     )
 
 
@@ -276,13 +292,15 @@ def _check_time(row: TimeRow, problems: Problems) -> None:
 
 
 def _check_store(row: StoreRow, problems: Problems) -> None:
-    own = {"url", "org", "token_file", "token_env"}
+    own = {"url", "urls", "org", "token_file", "token_env"}
     if row.kind == "embedded":
         for key in sorted(own & row.model_fields_set):
             problems.add(("store", key), 'is for kind = "influxdb"; leave it out')
         return
+    if row.url and row.urls:
+        problems.add(("store", "urls"), "both url and urls are written; leave one out")
     for key, example in (("url", "http://127.0.0.1:8086"), ("org", "smelter")):
-        if not getattr(row, key):
+        if not (getattr(row, key) or (key == "url" and row.urls)):
             problems.add(("store", key), f'missing for kind "influxdb"; write {key} = "{example}"')
     if bool(row.token_file) == bool(row.token_env):
         found = "both are written" if row.token_file else "missing"

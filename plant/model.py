@@ -47,7 +47,9 @@ class Tag:
     entity: str
     signal: Signal
     source: str
-    # opcua: node, namespace; mqtt: topic, pointer, time, time_format, format; file: column
+    # opcua: node, namespace; mqtt: topic, pointer, time, time_format, format; file, folder: column
+    # sparkplug: metric, and edge_node or device
+    # modbus: address (0-based), table, unit_id, bit, type
     address: Mapping[str, str]
     unit: str  # on the wire
     scale: float  # signal unit = wire * scale + offset
@@ -67,8 +69,17 @@ class Source:
     """A server or broker that samples come from. `options` are the kind's own, checked keys."""
 
     id: str
-    kind: Literal["opcua", "mqtt", "file", "replay"]
+    kind: Literal["opcua", "mqtt", "sparkplug", "modbus", "file", "folder", "replay"]
     stale_after_s: float
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where figures are published for other systems. `options` are the kind's own, checked keys."""
+
+    id: str
+    kind: Literal["mqtt", "sparkplug"]
     options: Mapping[str, Any]
 
 
@@ -257,6 +268,15 @@ class StoreSettings:
     raw_days: int  # retention; 0 keeps for ever
     figures_days: int
     alarms_days: int
+    urls: tuple[str, ...] = ()  # of the same InfluxDB; the next is asked while one is away
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolSettings:
+    max_GB: float = 8.0
+    max_days: float = 0.0  # 0: no bound by age
+    when_full: Literal["wait", "drop_oldest", "drop_newest"] = "wait"
+    drain: Literal["oldest", "newest"] = "oldest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +307,8 @@ class Plant:
     store: StoreSettings
     time: TimeSettings
     api: Mapping[str, Any] = field(default_factory=dict)  # host, port
+    spool: SpoolSettings = SpoolSettings()
+    outputs: tuple[Output, ...] = ()
 
     def entities(self, kind: EntityKind) -> tuple[str, ...]:
         """Ids of one kind, in array order."""

@@ -14,7 +14,8 @@ from plant.measured import Measured, Say, measured
 from plant.model import EntityKind, Signal, Source, Tag
 from plant.problems import Problems
 from plant.ranges import RangeError, cell_numbers
-from plant.schema.sources import ADDRESS
+from plant.registers import RegisterError, resolve
+from plant.schema.sources import ADDRESS, HOW
 from plant.schema.tags import Address, CsvTag, TagsRow
 from plant.suggest import did_you_mean
 from plant.templates import TemplateError, check
@@ -219,11 +220,14 @@ class TagReader:
         if earlier := self._by_id.get(tag_id):
             say("signal", f"{tag_id} is already read by {earlier}; leave it out of one")
             raise BadRow
-        key = (source.id, *(list(address.values())[:2] or [tag_id]))
+        place = [text for name, text in address.items() if name not in HOW]
+        key = (source.id, *(place or [tag_id]))
         if earlier := self._by_address.get(key):
             shown = (
                 address.get("node")
                 or address.get("column")
+                or address.get("address")
+                or address.get("metric")
                 or (f"{address['topic']} {address['pointer']}".strip())
             )
             say(
@@ -274,6 +278,14 @@ class TagReader:
             raise BadRow
         if source.kind == "opcua":
             address["namespace"] = address["namespace"] or source.options["namespace"]
+            if not address["index"]:
+                del address["index"]
+        if source.kind == "modbus":
+            try:
+                return resolve(address, source.options["numbering"], source.options["unit_id"])
+            except RegisterError as error:
+                say(error.key, str(error))
+                raise BadRow from None
         return address
 
 

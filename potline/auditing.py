@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,20 @@ def audit_plant(path: Path, as_json: bool) -> None:
             if all(row["difference"] == 0 and row["store_difference"] == 0 for row in rows):
                 break
         gaps = opened.spool.gaps()
+        open_gaps = opened.spool.open_gaps(time.time_ns())
+        given_up = opened.spool.losses()
         refused = opened.spool.bad_lines()
     closes = all(row["difference"] == 0 and row["store_difference"] == 0 for row in rows)
     if as_json:
         print_json(
-            {"closes": closes, "sources": rows, "gaps": len(gaps), "set_aside": len(refused)}
+            {
+                "closes": closes,
+                "sources": rows,
+                "gaps": len(gaps),
+                "open_gaps": len(open_gaps),
+                "given_up": [asdict(loss) for loss in given_up],
+                "set_aside": len(refused),
+            }
         )
     else:
         header = ("source", "received", "stored", "spooled", "rejected", "difference", "in store")
@@ -51,7 +62,12 @@ def audit_plant(path: Path, as_json: bool) -> None:
         for row in rows:
             for reason, count in sorted(row["rejected"].items()):
                 typer.echo(f"{row['source']}: {count} rejected: {reason}")
-        typer.echo(f"{len(gaps)} gaps on record; {len(refused)} rows set aside by the store")
+        for loss in given_up:
+            typer.echo(f"given up: {loss.samples} {loss.kind}: {loss.cause}")
+        typer.echo(
+            f"{len(gaps)} gaps on record, {len(open_gaps)} not ended; "
+            f"{len(refused)} rows set aside by the store"
+        )
         typer.echo("the audit closes" if closes else "the audit does NOT close")
     if not closes:
         raise Failure(FOUND)

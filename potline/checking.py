@@ -57,7 +57,9 @@ def report(plant: Plant, reached: dict[str, str], as_json: bool) -> None:
 async def try_servers(plant: Plant) -> dict[str, str]:
     """What is wrong with each server; an empty text when it was reached."""
     tries: dict[str, Any] = {
-        s.id: try_source(s) for s in plant.sources if s.kind in ("opcua", "mqtt")
+        s.id: try_source(plant, s)
+        for s in plant.sources
+        if s.kind in ("opcua", "mqtt", "modbus", "sparkplug")
     }
     if plant.store.kind == "influxdb":
         tries["store"] = asyncio.to_thread(try_store, plant)
@@ -65,15 +67,18 @@ async def try_servers(plant: Plant) -> dict[str, str]:
     return dict(zip(tries, results, strict=True))
 
 
-async def try_source(source: Source) -> str:
+async def try_source(plant: Plant, source: Source) -> str:
     if source.kind == "opcua":
-        from asyncua.client.client import Client
         from asyncua.ua.uaerrors import UaError
 
-        client = Client(source.options["url"], timeout=CONNECT_S)
+        from collector.opcua.certificates import SecurityError
+        from collector.opcua.secure_client import SecureClient
+
         try:
-            async with asyncio.timeout(CONNECT_S), client:
+            async with SecureClient(source, plant) as client:
                 uris = await client.get_namespace_array()
+        except SecurityError as error:
+            return str(error)
         except (OSError, TimeoutError, UaError) as error:
             return f"{source.options['url']} cannot be reached: {error or type(error).__name__}"
         wanted = source.options["namespace"]

@@ -81,14 +81,29 @@ def simulate(
     sensor_errors: Annotated[
         bool, typer.Option(help="Instruments err as accurate as the plant file says.")
     ] = False,
+    fast: Annotated[
+        bool, typer.Option(help="OPC UA for 160,000 tags a second, and hostile if told so.")
+    ] = False,
+    wave: Annotated[
+        bool, typer.Option(help="Values are a hash of tag and time instead of a plant.")
+    ] = False,
+    aligned: Annotated[
+        bool, typer.Option(help="With --wave: all tags at whole multiples of their interval.")
+    ] = False,
+    certificate: Annotated[
+        Path | None, typer.Option(help="With --fast: the server's certificate; secured only.")
+    ] = None,
+    private_key: Annotated[Path | None, typer.Option(help="Of the certificate.")] = None,
     until_eof: Annotated[bool, typer.Option("--until-eof", hidden=True)] = False,
 ) -> None:
     """Serve the plant's own tags over OPC UA and MQTT from a simulated plant."""
-    from potline.running import run_simulator
+    from potline.running import Server, run_simulator
 
+    server = Server(fast, wave, aligned, certificate, private_key)
     run_simulator(
-        plant, seed, speed, since, scenario, truth, control, seconds, sensor_errors, until_eof
-    )
+        plant, seed, speed, since, scenario, truth, control, seconds, sensor_errors, until_eof,
+        server,
+    )  # fmt: skip
 
 
 @app.command()
@@ -121,6 +136,28 @@ def check(
     from potline.checking import check_plant
 
     check_plant(plant, connect, json)
+
+
+@app.command()
+def doctor(plant: PlantFile, json: Json = False) -> None:
+    """What may go wrong with PLANT on this machine: clock, disk, certificates, servers, limits."""
+    from potline.doctor import examine_plant
+
+    examine_plant(plant, json)
+
+
+@app.command()
+def top(
+    url: Annotated[
+        str, typer.Argument(metavar="[URL]", help="Of a running potline.")
+    ] = "http://127.0.0.1:8600",
+    once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
+    json: Json = False,
+) -> None:
+    """Live view of a running potline: sources, rates, lag, skew, spool, store, beats, alarms."""
+    from potline.top import show_top
+
+    show_top(url, once, json)
 
 
 @app.command()
@@ -271,7 +308,10 @@ def replay(plant: PlantFile, start: From = None, end: To = None, json: Json = Fa
 @app.command()
 def restate(
     plant: PlantFile,
-    cause: Annotated[str, typer.Option(help="Why, for the record.")],
+    cause: Annotated[
+        str | None,
+        typer.Option(help="Why, for the record; without it: only what is due already."),
+    ] = None,
     start: From = None,
     end: To = None,
     json: Json = False,
@@ -298,6 +338,20 @@ def correct(
     from potline.restating import correct as put_right
 
     put_right(plant, tag, start, end, scale, offset, bad, who, cause)
+
+
+@app.command()
+def corrections(
+    plant: PlantFile,
+    withdraw: Annotated[
+        int | None, typer.Option(metavar="ID", help="Take this one back; it stays on record.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """The corrections of meters that were made, by whom and why."""
+    from potline.restating import corrections as told
+
+    told(plant, withdraw, json)
 
 
 @app.command()
@@ -398,6 +452,63 @@ def audit(plant: PlantFile, json: Json = False) -> None:
     from potline.auditing import audit_plant
 
     audit_plant(plant, json)
+
+
+trust = typer.Typer(
+    name="trust",
+    help="Which certificates of OPC UA servers are trusted: list, add, reject, show.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(trust)
+Thumbprint = Annotated[str, typer.Argument(metavar="THUMBPRINT", help="As `list` shows it.")]
+
+
+@trust.command(name="list")
+def trust_list(plant: PlantFile, json: Json = False) -> None:
+    """Our own certificate, those trusted, those of issuers, and those that servers showed."""
+    from potline.trusting import list_trust
+
+    list_trust(plant, json)
+
+
+@trust.command(name="add")
+def trust_add(
+    plant: PlantFile,
+    what: Annotated[
+        str, typer.Argument(metavar="THUMBPRINT|FILE", help="Of a rejected one; or PEM or DER.")
+    ],
+    json: Json = False,
+) -> None:
+    """Trust a certificate of a server or of an issuer; a running collector connects at once."""
+    from potline.trusting import add
+
+    add(plant, what, json)
+
+
+@trust.command(name="reject")
+def trust_reject(plant: PlantFile, thumbprint: Thumbprint, json: Json = False) -> None:
+    """Trust it no longer; a running collector leaves the server at once."""
+    from potline.trusting import reject
+
+    reject(plant, thumbprint, json)
+
+
+@trust.command(name="show")
+def trust_show(
+    plant: PlantFile,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="THUMBPRINT|own", help="Or our own, which is made when there is none."
+        ),
+    ],
+    json: Json = False,
+) -> None:
+    """All that a certificate says: names, issuer, validity, where it is kept."""
+    from potline.trusting import show
+
+    show(plant, what, json)
 
 
 @app.command(hidden=True)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ def run_plant(path: Path, seconds: float | None, host: str | None, port: int | N
 
 async def _run(plant: Plant, seconds: float | None, host: str | None, port: int | None) -> None:
     from potline.stack import Stack
+    from potline.systemd import notifying
 
     with contextlib.closing(Stack(plant)) as stack:
         async with until_stopped(seconds) as stop:
@@ -77,7 +79,8 @@ async def _run(plant: Plant, seconds: float | None, host: str | None, port: int 
             bind_port = plant.api.get("port", 8600) if port is None else port
             async with stack.running(bind_host, bind_port) as address:
                 typer.echo(f"potline runs {plant.site.name}: {address}")
-                await stop.wait()
+                async with notifying(stack):
+                    await stop.wait()
                 typer.echo("stopping: draining the spool")
         print_summary(stack.summary())
 
@@ -93,6 +96,34 @@ def print_summary(summary: Any) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How the simulated plant is served, and with which values."""
+
+    fast: bool = False
+    wave: bool = False
+    aligned: bool = False
+    certificate: Path | None = None
+    private_key: Path | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Of `simulators.serve.serve`. Failure when they do not fit together."""
+        from simulators.scale.server import Security
+
+        security = None
+        if (self.certificate is None) != (self.private_key is None):
+            raise Failure(INVALID, "--certificate and --private-key go together; give both")
+        if self.certificate is not None and self.private_key is not None:
+            if not self.fast:
+                raise Failure(INVALID, "--certificate needs the fast server: add --fast")
+            for file in (self.certificate, self.private_key):
+                if not file.is_file():
+                    raise Failure(INVALID, f"{file}: there is no such file")
+            security = Security(self.certificate, self.private_key)
+        return {"fast": self.fast, "wave": self.wave, "aligned": self.aligned,
+                "security": security}  # fmt: skip
+
+
 def run_simulator(
     path: Path,
     seed: int,
@@ -104,6 +135,7 @@ def run_simulator(
     seconds: float | None,
     sensor_errors: bool,
     until_eof: bool,
+    server: Server,
 ) -> None:
     """until_eof: end when standard input does, so that no plant outlives the demo it belongs to."""
     from potline.logs import configure
@@ -112,9 +144,10 @@ def run_simulator(
     configure()
     start(
         _simulate(
-            plant, seed, speed, since, scenario, truth, control, seconds, sensor_errors, until_eof
+            plant, seed, speed, since, scenario, truth, control, seconds, sensor_errors, until_eof,
+            server,
         )
-    )
+    )  # fmt: skip
 
 
 async def _simulate(
@@ -128,12 +161,15 @@ async def _simulate(
     seconds: float | None,
     sensor_errors: bool,
     until_eof: bool,
+    server: Server,
 ) -> None:
-    from simulators.scenario import ScenarioError, load
+    from simulators.scenario import ScenarioError, check_served, load
     from simulators.serve import serve
 
+    options = server.options()
     try:
         faults = load(scenario, plant) if scenario else []
+        check_served(faults, server.fast)
     except ScenarioError as error:
         raise Failure(INVALID, str(error)) from None
     async with until_stopped(seconds) as stop:
@@ -149,12 +185,13 @@ async def _simulate(
                 sensor_errors=sensor_errors,
                 truth_dir=truth,
                 control_port=control,
+                **options,
             )
         )
         addresses = ", ".join(
-            str(s.options.get("url") or f"mqtt://{s.options['host']}:{s.options['port']}")
+            str(s.options.get("url") or f"{s.kind}://{s.options['host']}:{s.options['port']}")
             for s in plant.sources
-            if s.kind in ("opcua", "mqtt")
+            if s.kind in ("opcua", "mqtt", "modbus", "sparkplug")
         )
         typer.echo(f"simulating {plant.site.name}: {addresses}")
         try:

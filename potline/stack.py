@@ -21,6 +21,7 @@ from api.live import LiveHub
 from api.server import Server, listen
 from collector.intake import Intake
 from collector.keep import Keeper
+from collector.output.outputs import Outputs
 from collector.pipeline import Pipeline
 from collector.restating import Restating
 from collector.supervise import Supervisor
@@ -28,11 +29,12 @@ from plant.model import Plant
 from potline.alarming import AlarmSink
 from potline.booking import Booking
 from potline.exits import INVALID, Failure
+from potline.instruments import Instruments
 from store.alarms import AlarmTable
 from store.history import History
 from store.open import open_store
 from store.restatements import Restatements
-from store.spool import Spool, SpoolInUse
+from store.spool import Spool, SpoolFull, SpoolInUse
 from store.writer import Writer
 
 STEP_S = 0.1
@@ -65,6 +67,11 @@ def tell_of_store(error: str) -> None:
         log.info("the store takes samples")
 
 
+def tell_of_spool(notice: str) -> None:
+    """What the spool had to set aside or to give up."""
+    log.warning(notice)
+
+
 class Stack:
     """Everything that runs for one plant, in one process."""
 
@@ -72,16 +79,18 @@ class Stack:
         folder = Path(plant.store.path)
         folder.mkdir(parents=True, exist_ok=True)
         self.plant = plant
-        self.spool = Spool(folder / "spool.sqlite", plant)
         try:
+            self.spool = Spool(folder / "spool.sqlite", plant)
             self.spool.claim()
-        except SpoolInUse as error:
+        except (SpoolInUse, SpoolFull) as error:
             raise Failure(INVALID, str(error)) from None
         self.store = open_store(plant)
         self.restatements = Restatements(folder, plant)
         self.history = History(self.store, self.spool, self.restatements)
         self.alarms = AlarmTable(folder / "alarms.sqlite", plant)
-        self.writer = Writer(self.spool, self.store, on_error=tell_of_store)
+        self.writer = Writer(
+            self.spool, self.store, on_error=tell_of_store, on_notice=tell_of_spool
+        )
         self.keeper = Keeper(plant, self.spool)
         self.alarm_sink = AlarmSink(plant, self.alarms, self.keeper)
         self.booking = Booking(plant, self.history, self.spool, self.restatements)
@@ -106,8 +115,10 @@ class Stack:
         )
         self.supervisor = Supervisor(plant, self.intake)
         self.live = LiveHub(plant, self.supervisor.statuses, self.alarms)
+        self.outputs = Outputs(plant)
         self.pipeline.sinks = (
             self.keeper, self.alarm_sink, self.booking, self._count, self.live.publish,
+            self.outputs,
         )  # fmt: skip
         self.metrics = CollectorRegistry()
         self.beat_seconds = Histogram(
@@ -165,9 +176,11 @@ class Stack:
                 INVALID, f"cannot listen on {host}:{port} ({error.strerror}): choose another --port"
             ) from None
         server = Server(create_app(context), self.live)
+        self.metrics.register(Instruments(self, server))
         address = f"http://{host}:{socket.getsockname()[1]}"
         self.keeper.add(self.alarms.retire(time.time_ns()))
         self.writer.start()
+        self.outputs.start()
         try:
             async with asyncio.TaskGroup() as tasks:
                 web = tasks.create_task(server.serve([socket]))
@@ -187,6 +200,7 @@ class Stack:
             await asyncio.to_thread(self._stop)
 
     def _stop(self) -> None:
+        self.outputs.stop()
         self.keeper.flush()
         self.writer.stop(drain_s=DRAIN_S)
 

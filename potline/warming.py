@@ -6,13 +6,16 @@ import numpy as np
 
 from analytics.beat.assess import warm
 from analytics.studies.trace import analyse_trace
+from collector.mqtt.columns import PacketDecoder
+from collector.opcua import decode as opcua
 from collector.screen import Track
 from plant.batch import SECOND, Batch
 from plant.model import AnodeEffectRule
 from potline.plants import load_plant
 from potline.running import demo_plant_file
+from simulators.scale import queue as fast_server
 from simulators.simulation import Simulation
-from store.lineprotocol import Words, lines
+from store.lineprotocol import Words, arranged, lines
 
 
 def warm_all() -> None:
@@ -23,8 +26,13 @@ def warm_all() -> None:
     tags = len(plant.tags)
     one = Batch.of([0], [SECOND], [4.0])
     Track.of(np.full(tags, -1, np.int64)).follow(plant, one)
+    PacketDecoder(plant, "", 1).warm()
+    opcua.warm()
     row = np.zeros(1, np.intp)
-    lines(Words.of(["m"]), Words.of(["f"]), row, row, one.times, one.values, one.quality)
+    order = arranged(row, one.tags, one.times, 1)
+    words = Words.of(["m"]), Words.of(["f"])
+    lines(*words, row, one.tags, one.times, one.values, one.quality, order)
     simulation = Simulation(plant, SECOND)
     simulation.run(1)
     simulation.truth.tables()
+    fast_server.warm()

@@ -13,20 +13,32 @@ import asyncio
 import json
 import math
 import socket
-from typing import Any
+from typing import Any, Protocol
 
-from simulators.scenario import Fault, ScenarioError, fault
-from simulators.simulation import Simulation
+from plant.model import Plant
+from simulators.scenario import Fault, Faults, ScenarioError, check_served, fault
 
 HOST = "127.0.0.1"
 
 
-class ControlServer:
-    """Listens while the context is entered."""
+class Simulated(Protocol):
+    """What faults are done to."""
 
-    def __init__(self, simulation: Simulation, port: int) -> None:
+    plant: Plant
+    faults: Faults
+    time: int
+
+    @property
+    def now_s(self) -> float: ...
+
+
+class ControlServer:
+    """Listens while the context is entered. fast: hostile servers are possible."""
+
+    def __init__(self, simulation: Simulated, port: int, fast: bool = False) -> None:
         self._simulation = simulation
         self._port = port
+        self._fast = fast
 
     async def __aenter__(self) -> ControlServer:
         self._server = await asyncio.start_server(self._serve, HOST, self._port)
@@ -65,6 +77,7 @@ class ControlServer:
             return {"ok": False, "error": f"there is no fault {number}"}
         try:
             made = fault(request, simulation.plant, "control", simulation.now_s)
+            check_served([made], self._fast)
         except ScenarioError as error:
             return {"ok": False, "error": str(error)}
         return {"ok": True, "id": simulation.faults.add(made)}

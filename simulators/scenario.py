@@ -54,8 +54,29 @@ KINDS: Mapping[str, Kind] = {
     "skew_clock": Kind("source", "seconds", None, -3600, 3600),
     "drop_connection": Kind("source"),
     "bad_data": Kind("tag", "what"),
+    "freeze_server": Kind("source"),
+    "stall_publishing": Kind("source"),
+    "half_open": Kind("source"),
+    "slow_answers": Kind("source", "seconds", 1.0, 0, 600),
+    "lie_about_limits": Kind("source", "operations", 100.0, 1, 1e6),
+    "limit_message_size": Kind("source", "bytes", 8192.0, 1024, 1e9),
+    "limit_publish_requests": Kind("source", "requests", 1.0, 1, 1000),
+    "refuse_transfer": Kind("source"),
+    "drop_sessions": Kind("source"),
+    "restart_server": Kind("source"),
+    "permute_namespaces": Kind("source"),
+    "vanish_nodes": Kind("source", "share", 0.1, 0, 1),
+    "not_finite": Kind("source", "share", 0.01, 0, 1),
+    "change_types": Kind("source", "share", 0.1, 0, 1),
+    "drop_notifications": Kind("source", "share", 0.1, 0, 1),
+    "lose_notifications": Kind("source", "share", 0.1, 0, 1),
+    "duplicate_notifications": Kind("source", "share", 0.1, 0, 1),
+    "reorder_notifications": Kind("source", "share", 0.1, 0, 1),
+    "skip_sequence": Kind("source", "share", 0.1, 0, 1),
 }
-ONCE = ("alumina", "bad_data")
+HOSTILE = tuple(KINDS)[tuple(KINDS).index("freeze_server") :]
+"""Of OPC UA servers; only the fast one can do them."""
+ONCE = ("alumina", "bad_data", "drop_sessions")
 """Done at one moment; the others last."""
 
 
@@ -123,6 +144,8 @@ def fault(row: Mapping[str, Any], plant: Plant, origin: str, now_s: float = 0.0)
             f"{origin}: {name} needs {kind.where} = an id of {plant.path} such as '{example}', "
             f"not {where!r}"
         )
+    if name in HOSTILE and plant.sources[ids[where]].kind != "opcua":
+        raise ScenarioError(f"{origin}: {name} needs a source of kind opcua, {where} is none")
     what, amount = "", math.nan
     if kind.amount == "what":
         what = str(row.get("what", ""))
@@ -147,6 +170,17 @@ def fault(row: Mapping[str, Any], plant: Plant, origin: str, now_s: float = 0.0)
     if for_s <= 0:
         raise ScenarioError(f"{origin}: for_s = {for_s:g} must be more than 0")
     return Fault(name, where, ids[where], amount, what, at_s, for_s, at_ns)
+
+
+def check_served(faults: Iterable[Fault], fast: bool) -> None:
+    """ScenarioError where one needs the fast server and another one serves."""
+    if fast:
+        return
+    for each in faults:
+        if each.kind in HOSTILE:
+            raise ScenarioError(
+                f"{each.kind} of source {each.where} needs the fast server: simulate with --fast"
+            )
 
 
 def _moment(row: Mapping[str, Any], origin: str) -> int | None:

@@ -17,11 +17,15 @@ import structlog
 from plant.batch import SECOND, Batch
 from plant.model import Plant, Source
 from simulators.control import ControlServer
+from simulators.modbus_server import ModbusServer
 from simulators.mqtt_publisher import MqttPublisher
 from simulators.opcua_server import OpcUaServer
 from simulators.sample_log import SampleLog
-from simulators.scenario import Fault
+from simulators.scale.server import ScaleServer, Security
+from simulators.scenario import Fault, check_served
 from simulators.simulation import Simulation
+from simulators.sparkplug_node import SparkplugNodes
+from simulators.wave import Wave
 
 log = structlog.get_logger(__name__)
 
@@ -55,53 +59,84 @@ class Outlet(Protocol):
     async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *error: object) -> None: ...
     async def set_link(self, up: bool) -> None: ...
-    def spoil_next(self, column: int, what: str) -> None: ...
 
 
 class Outlets:
     """The servers and clients that samples leave by."""
 
-    def __init__(self, plant: Plant, log: SampleLog | None) -> None:
+    def __init__(
+        self, plant: Plant, log: SampleLog | None, fast: bool, security: Security | None
+    ) -> None:
         self._plant = plant
         self._log = log
-        self.opcua = [OpcUaServer(plant, s) for s in plant.sources if s.kind == "opcua"]
+        opcua = [source for source in plant.sources if source.kind == "opcua"]
+        self.opcua = [] if fast else [OpcUaServer(plant, source) for source in opcua]
+        self.fast = [ScaleServer(plant, source, security) for source in opcua] if fast else []
         self.mqtt = [MqttPublisher(plant, s) for s in plant.sources if s.kind == "mqtt"]
-        self.all: list[Outlet] = [*self.opcua, *self.mqtt]
+        self.modbus = [ModbusServer(plant, s) for s in plant.sources if s.kind == "modbus"]
+        self.sparkplug = [SparkplugNodes(plant, s) for s in plant.sources if s.kind == "sparkplug"]
+        self.all: list[Outlet] = [
+            *self.opcua, *self.fast, *self.mqtt, *self.modbus, *self.sparkplug
+        ]  # fmt: skip
         by_id = {outlet.source.id: outlet for outlet in self.all}
         outlets = [by_id.get(source.id) for source in plant.sources]
         self._of_tag = [outlets[source] for source in plant.source_of_tag]
         self._served = np.array([outlet is not None for outlet in self._of_tag], np.bool_)
+        self._polled = np.array([isinstance(o, ModbusServer) for o in self._of_tag], np.bool_)
         self._scale = np.array([tag.scale for tag in plant.tags])
         self._offset = np.array([tag.offset for tag in plant.tags])
 
     async def send(self, batch: Batch) -> None:
-        batch = batch.take(self._served[batch.tags])
+        served = self._served[batch.tags]
+        if not served.all():
+            batch = batch.take(served)
         scale, offset = self._scale[batch.tags], self._offset[batch.tags]
         wire = (batch.values - offset) / scale
         if self._log is not None:  # what a reader makes of it, to the last bit
-            self._log.add(Batch.of(batch.tags, batch.times, wire * scale + offset))
-        messages: dict[str, list[tuple[int, float, int]]] = {o.source.id: [] for o in self.mqtt}
+            told = ~self._polled[batch.tags]  # polls have times and roundings of their own
+            logged = Batch.of(batch.tags, batch.times, wire * scale + offset)
+            self._log.add(logged if told.all() else logged.take(told))
+        for server in self.fast:
+            mine = server.serves[batch.tags]
+            if mine.all():
+                server.send(batch.tags, wire, batch.times)
+                return
+            server.send(batch.tags[mine], wire[mine], batch.times[mine])
+            batch, wire = batch.take(~mine), wire[~mine]
+        publishers: list[MqttPublisher | SparkplugNodes] = [*self.mqtt, *self.sparkplug]
+        messages: dict[str, list[tuple[int, float, int]]] = {o.source.id: [] for o in publishers}
         for column, value, when in zip(
             batch.tags.tolist(), wire.tolist(), batch.times.tolist(), strict=True
         ):
             outlet = self._of_tag[column]
             if isinstance(outlet, OpcUaServer):
                 await outlet.write(column, value, when)
-            elif isinstance(outlet, MqttPublisher):
+            elif isinstance(outlet, ModbusServer):
+                outlet.write(column, value)
+            elif isinstance(outlet, MqttPublisher | SparkplugNodes):
                 messages[outlet.source.id].append((column, value, when))
-        for publisher in self.mqtt:
+        for publisher in publishers:
             publisher.write(messages[publisher.source.id])
 
-    async def apply(self, started: Iterable[Fault], dropped: Iterable[Fault]) -> None:
+    async def apply(self, started: Iterable[Fault], active: Iterable[Fault]) -> None:
         """The faults of connections and of data."""
+        started, active = list(started), list(active)
         for fault in started:
             if fault.kind == "bad_data":
                 outlet = self._of_tag[fault.index]
-                assert outlet is not None  # checked with the scenario: only served kinds send it
+                # checked with the scenario: only these kinds send it
+                assert isinstance(outlet, OpcUaServer | ScaleServer | MqttPublisher)
                 outlet.spoil_next(fault.index, fault.what)
-        down = {fault.where for fault in dropped}
-        for each in self.all:
+        down = {fault.where for fault in active if fault.kind == "drop_connection"}
+        plain: list[Outlet] = [*self.opcua, *self.mqtt, *self.modbus, *self.sparkplug]
+        for each in plain:
             await each.set_link(each.source.id not in down)
+        for server in self.fast:
+            name = server.source.id
+            await server.misbehave(
+                [fault for fault in started if fault.where == name],
+                [fault for fault in active if fault.where == name],
+            )
 
 
 async def serve(
@@ -115,6 +150,10 @@ async def serve(
     sensor_errors: bool = False,
     truth_dir: Path | None = None,
     control_port: int | None = None,
+    fast: bool = False,
+    wave: bool = False,
+    aligned: bool = False,
+    security: Security | None = None,
 ) -> None:
     """Serve the plant until cancelled, or for `seconds` simulated seconds.
 
@@ -122,37 +161,47 @@ async def serve(
     until it has caught up with it, so no time stamp is ever in the future.
     sensor_errors: each tag errs as the accuracy that the plant file states, drawn by seed.
     truth_dir: where the truth is written, at the end. control_port: see simulators.control.
-    OSError when a port of the plant's own servers is taken.
+    fast: OPC UA by simulators.scale, security is its certificate. wave: values of simulators.wave,
+    aligned or spread over the interval.
+    ScenarioError when a fault needs the fast server and another one serves; OSError when a port of
+    the plant's own servers is taken.
     """
+    scenario = list(scenario)
+    check_served(scenario, fast)
     async with AsyncExitStack() as stack:
         samples = None
         if truth_dir is not None:
             samples = stack.enter_context(SampleLog(plant, truth_dir))
-        outlets = Outlets(plant, samples)
+        outlets = Outlets(plant, samples, fast, security)
         for outlet in outlets.all:
             await stack.enter_async_context(outlet)
         ago = round(since_s * SECOND) if speed > 1 else 0
-        simulation = Simulation(
-            plant, time.time_ns() - ago, seed, scenario, sensor_errors=sensor_errors
-        )
+        start_ns = time.time_ns() - ago
+        clock = Clock(start_ns, speed)  # before the plant is made, which takes seconds at scale
+        simulation: Simulation | Wave
+        if wave:
+            simulation = Wave(plant, start_ns, seed, scenario, aligned=aligned)
+        else:
+            simulation = Simulation(plant, start_ns, seed, scenario, sensor_errors=sensor_errors)
         if control_port is not None:
-            await stack.enter_async_context(ControlServer(simulation, control_port))
+            await stack.enter_async_context(ControlServer(simulation, control_port, fast))
         log.info("simulating", plant=plant.path, cells=len(plant.cells), tags=len(plant.tags))
         try:
-            await _run(simulation, outlets, Clock(simulation.start_ns, speed), seconds)
+            await _run(simulation, outlets, clock, seconds)
         finally:
             if truth_dir is not None:
-                simulation.truth.write(truth_dir)
+                if isinstance(simulation, Simulation):
+                    simulation.truth.write(truth_dir)
                 _write_topics(outlets, truth_dir)
 
 
 async def _run(
-    simulation: Simulation, outlets: Outlets, clock: Clock, seconds: float | None
+    simulation: Simulation | Wave, outlets: Outlets, clock: Clock, seconds: float | None
 ) -> None:
     while seconds is None or simulation.now_s < seconds:
         await clock.reach(simulation.time)
         batch = simulation.step()
-        await outlets.apply(simulation.started, simulation.faults.of("drop_connection"))
+        await outlets.apply(simulation.started, simulation.faults.active.values())
         sent = 0
         while sent < len(batch):
             await clock.reach(int(batch.times[sent]) + _GATHER_NS)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from plant.schema.base import Id, IsoDate, NotNegative, Percent, Port, Positive, Row, TimeZone
+from plant.schema.brokers import MqttOutputRow, SparkplugOutputRow
 from plant.schema.equipment import (
     BoilerRow,
     CellChangeRow,
@@ -17,7 +18,16 @@ from plant.schema.equipment import (
     MeterRow,
     RectifierRow,
 )
-from plant.schema.sources import SOURCES, FileRow, MqttRow, OpcUaRow, ReplayRow
+from plant.schema.sources import (
+    SOURCES,
+    FileRow,
+    FolderRow,
+    ModbusRow,
+    MqttRow,
+    OpcUaRow,
+    ReplayRow,
+    SparkplugRow,
+)
 from plant.schema.tags import SignalRow, TagsCsvRow, TagsRow
 
 
@@ -74,13 +84,29 @@ class StoreRow(Row):
     url: str = Field(
         "", pattern=r"^(https?://[^/@\s]+(/\S*)?)?$", examples=["http://127.0.0.1:8086"]
     )
+    urls: list[Annotated[str, Field(pattern=r"^https?://[^/@\s]+(/\S*)?$")]] = Field(
+        default_factory=list,
+        examples=[["http://10.0.0.5:8086", "http://10.0.0.6:8086"]],
+        description="in place of url: several ways to the same InfluxDB",
+    )
     org: str = Field(default="", examples=["smelter"])
     token_file: str = Field(default="", examples=["secrets/influxdb-token"])
     token_env: str = Field(default="", examples=["INFLUXDB_TOKEN"])
     bucket_prefix: Id = "potline"
-    raw_days: int = Field(default=30, ge=0, description="0 keeps for ever")
+    raw_days: int = Field(default=35, ge=0, description="0 keeps for ever")
     figures_days: int = Field(730, ge=0)
     alarms_days: int = Field(default=0, ge=0)
+
+
+class SpoolRow(Row):
+    max_GB: Positive = Field(default=8.0, description="1e9 bytes on the disk, at most")
+    max_days: NotNegative = Field(default=0.0, description="0: no bound by age")
+    when_full: Literal["wait", "drop_oldest", "drop_newest"] = Field(
+        default="wait", description="what happens to samples when there is no room"
+    )
+    drain: Literal["oldest", "newest"] = Field(
+        default="oldest", description="of a backlog, what goes first to the store"
+    )
 
 
 class ApiRow(Row):
@@ -131,6 +157,7 @@ class PlantFile(Row):
     site: SiteRow
     time: TimeRow = TimeRow()
     store: StoreRow
+    spool: SpoolRow = SpoolRow()
     api: ApiRow = ApiRow()
     line: list[LineRow] = Field(default_factory=list)
     cell: list[CellRow] = Field(default_factory=list)
@@ -139,8 +166,14 @@ class PlantFile(Row):
     meter: list[MeterRow] = Field(default_factory=list)
     boiler: list[BoilerRow] = Field(default_factory=list)
     source: list[
-        Annotated[OpcUaRow | MqttRow | FileRow | ReplayRow, Field(discriminator="kind")]
+        Annotated[
+            OpcUaRow | MqttRow | SparkplugRow | ModbusRow | FileRow | FolderRow | ReplayRow,
+            Field(discriminator="kind"),
+        ]
     ] = Field(default_factory=list)
+    output: list[Annotated[MqttOutputRow | SparkplugOutputRow, Field(discriminator="kind")]] = (
+        Field(default_factory=list)
+    )
     tags: list[TagsRow] = Field(default_factory=list)
     tags_csv: list[TagsCsvRow] = Field(default_factory=list)
     signal: list[SignalRow] = Field(default_factory=list)

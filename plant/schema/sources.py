@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
 
-from plant.schema.base import NotNegative, Port, Positive, Row, TimeFormat, TimeZone
+from plant.schema.base import NotNegative, Positive, Row, TimeFormat, TimeZone
+from plant.schema.brokers import BrokerKeys, SparkplugKeys
+from plant.schema.modbus import ModbusKeys
 
 
 class SourceRow(Row):
@@ -28,42 +31,140 @@ class OpcUaRow(Login):
     kind: Literal["opcua"]
     url: str = Field(pattern=r"^opc\.tcp://[^/@\s]+(/\S*)?$", examples=["opc.tcp://127.0.0.1:4840"])
     namespace: str = Field(min_length=1, examples=["urn:vendor:potline"], description="a URI")
-    security: Literal["None"] = "None"
+    security: Literal["None", "Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"] = (
+        "None"
+    )
+    security_mode: Literal["Sign", "SignAndEncrypt"] = "SignAndEncrypt"
+    server_name: str = Field(
+        default="", examples=["plc1.plant"], description="in its certificate, when not in the url"
+    )
+    user_certificate_file: str = Field(default="", examples=["secrets/user.der"])
+    user_key_file: str = Field(default="", examples=["secrets/user.pem"], validate_default=True)
+    anonymous: bool = Field(default=False, validate_default=True)
+    allow_password_in_clear: bool = Field(default=False, validate_default=True)
     publishing_interval_s: Positive = 1.0
     sampling_interval_s: NotNegative = Field(default=0.0, description="0: the tag's interval_s")
     queue_size: int = Field(default=0, ge=0, description="0: ample for the intervals")
     max_per_request: int = Field(default=0, ge=0, description="0: the server's own limits")
 
+    @field_validator("security_mode")
+    @classmethod
+    def _mode_of_a_policy(cls, mode: str, row: ValidationInfo) -> str:
+        if row.data.get("security") == "None":
+            raise ValueError(
+                'needs a policy; write security = "Basic256Sha256", or leave security_mode out'
+            )
+        return mode
 
-class MqttRow(Login):
+    @field_validator("user_key_file")
+    @classmethod
+    def _certificate_with_key(cls, key: str, row: ValidationInfo) -> str:
+        certificate = row.data.get("user_certificate_file", "")
+        if bool(certificate) != bool(key):
+            raise ValueError("user_certificate_file and user_key_file go together; write both")
+        if certificate and row.data.get("security") == "None":
+            raise ValueError(
+                "a user certificate proves nothing on an open channel; "
+                'write security = "Basic256Sha256"'
+            )
+        return key
+
+    @field_validator("anonymous")
+    @classmethod
+    def _one_login(cls, anonymous: bool, row: ValidationInfo) -> bool:
+        logins = [anonymous, *(row.data.get(k) for k in ("username", "user_certificate_file"))]
+        if not any(logins):
+            raise ValueError(
+                "no login is written; write anonymous = true, or username and password_file, "
+                "or user_certificate_file and user_key_file"
+            )
+        if sum(map(bool, logins)) > 1:
+            raise ValueError(
+                "more than one login is written; keep one of anonymous, username, "
+                "user_certificate_file"
+            )
+        return anonymous
+
+    @field_validator("allow_password_in_clear")
+    @classmethod
+    def _password_is_covered(cls, allowed: bool, row: ValidationInfo) -> bool:
+        if row.data.get("username") and row.data.get("security") == "None" and not allowed:
+            raise ValueError(
+                'with security = "None" anyone on the way can read the password; '
+                'write security = "Basic256Sha256", or allow_password_in_clear = true'
+            )
+        return allowed
+
+
+class MqttRow(BrokerKeys, SourceRow):
     kind: Literal["mqtt"]
-    host: str = Field(min_length=1, examples=["127.0.0.1"])
-    port: Port = 1883
-    protocol: Literal["5", "3.1.1"] = "5"
-    client_id: str = Field(
-        min_length=1, examples=["potline"], description="stable: names the session"
-    )
     session_expiry_s: int = Field(default=604800, ge=0, lt=2**32)
-    keepalive_s: int = Field(default=30, ge=1, le=65535)
     subscribe: Literal["prefix", "topics"] = Field(
         default="prefix", description="all below what the topics share, or the topics alone"
     )
-    receive_maximum: int = Field(default=1000, ge=1, le=65535)
+    share: str = Field(
+        default="",
+        pattern=r"^[^/+#\s]*$",
+        examples=["collectors"],
+        description="group of a shared subscription: each message to one of its members",
+    )
+    receive_maximum: int = Field(
+        default=20_000, ge=1, le=65535, description="messages on their way to the spool, at most"
+    )
     max_payload_bytes: int = Field(default=1 << 20, ge=1)
-    tls: bool = False
-    ca_file: str = ""
 
 
-class FileRow(SourceRow):
-    kind: Literal["file"]
-    path: str = Field(min_length=1, examples=["import/*.csv"])
+class SparkplugRow(SparkplugKeys, SourceRow):
+    """Metrics of edge nodes and their devices."""
+
+
+class ModbusRow(ModbusKeys, SourceRow):
+    pass
+
+
+class ExportRow(SourceRow):
+    """How files are read that a historian has written."""
+
     layout: Literal["wide", "long"] = "wide"
     time: str = Field(default="time", description="column of the time")
     time_format: TimeFormat = "iso8601"
     time_zone: TimeZone = Field(default="UTC", description="of times that carry none")
     tag: str = Field(default="tag", description="long: column of the names")
     value: str = Field(default="value", description="long: column of the values")
+    delimiter: str = Field(
+        default="", max_length=1, examples=[";"], description="found from the header when left out"
+    )
+    decimal: Literal[".", ","] = "."
     poll_s: Positive = 5.0
+
+
+class FileRow(ExportRow):
+    kind: Literal["file"]
+    path: str = Field(min_length=1, examples=["import/*.csv"])
+
+
+class FolderRow(ExportRow):
+    kind: Literal["folder"]
+    path: str = Field(min_length=1, examples=["/srv/historian"], description="a directory")
+    pattern: str = Field(default="*", min_length=1, examples=["*.csv"], description="of names")
+    order: Literal["name", "time"] = Field(default="name", description="time: last changed")
+    settle_s: Positive = Field(default=5.0, description="a file has not changed for so long")
+    marker: str = Field(
+        default="", examples=[".done"], description="name + marker says that a file is complete"
+    )
+    archive_dir: str = Field(default="archive", min_length=1, description="from path; when taken")
+    failed_dir: str = Field(default="failed", min_length=1, description="from path; with reason")
+    encoding: str = Field(
+        default="", examples=["gbk"], description="found from its beginning when left out"
+    )
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, name: str) -> str:
+        try:
+            return codecs.lookup(name).name if name else ""
+        except LookupError:
+            raise ValueError(f'unknown encoding "{name}"; write one like "gbk"') from None
 
 
 class ReplayRow(SourceRow):
@@ -77,13 +178,21 @@ class ReplayRow(SourceRow):
 SOURCES: dict[str, type[SourceRow]] = {
     "opcua": OpcUaRow,
     "mqtt": MqttRow,
+    "sparkplug": SparkplugRow,
+    "modbus": ModbusRow,
     "file": FileRow,
+    "folder": FolderRow,
     "replay": ReplayRow,
 }
 ADDRESS = {
-    "opcua": ("node", "namespace"),
+    "opcua": ("node", "namespace", "index"),
     "mqtt": ("topic", "pointer", "time", "time_format", "format"),
+    "sparkplug": ("metric", "edge_node", "device"),
+    "modbus": ("address", "table", "unit_id", "bit", "type"),
     "file": ("column",),
+    "folder": ("column",),
     "replay": (),  # by the tag's own id
 }
 """Keys that say where a tag is read, by kind of source."""
+HOW = ("time", "time_format", "format", "type")
+"""Of them, those that say how it is read: two tags may not differ in these alone."""

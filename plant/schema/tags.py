@@ -20,22 +20,31 @@ from plant.schema.base import (
     Text,
     TimeFormat,
 )
+from plant.schema.modbus import ModbusAddress
 
 
-class Address(Row):
+class Address(ModbusAddress):
     """Where a tag is read; which keys apply depends on the kind of its source."""
 
     source: str = Field(min_length=1, examples=["meters"])
     node: str = Field(default="", examples=["s={line}.{cell}.{name}"], description="opcua")
     namespace: str = Field(default="", description="opcua; the source's when left out")
+    index: str = Field(default="", examples=["{name}"], description="opcua: element of an array")
     topic: str = Field(default="", examples=["{site}/{line}/rectifier/{id}"], description="mqtt")
-    pointer: str = Field(default="", examples=["/{name}"], description="mqtt json: RFC 6901")
-    time: str = Field(
-        "", examples=["/time"], description="mqtt json: pointer; else time of receipt"
+    pointer: str = Field(
+        default="",
+        examples=["/{name}"],
+        description="mqtt json: RFC 6901; csv: column, /0 the first",
     )
+    time: str = Field("", examples=["/time"], description="mqtt: pointer; else time of receipt")
     time_format: TimeFormat = "iso8601"
-    format: Literal["json", "number"] = "json"
-    column: str = Field(default="", examples=["{id}.{name}"], description="file")
+    format: Literal["json", "number", "csv"] = "json"
+    metric: str = Field(default="", examples=["{name}"], description="sparkplug")
+    edge_node: str = Field(default="", examples=["{site}/{line}"], description="group/node")
+    device: str = Field(
+        default="", examples=["{site}/{line}/{id}"], description="group/node/device"
+    )
+    column: str = Field(default="", examples=["{id}.{name}"], description="file, folder")
 
 
 class TagsRow(Address):
