@@ -9,8 +9,9 @@ from analytics.studies.trace import analyse_trace
 from collector.mqtt.columns import PacketDecoder
 from collector.opcua import decode as opcua
 from collector.screen import Track
+from collector.sparkplug.columns import SparkplugDecoder
 from plant.batch import SECOND, Batch
-from plant.model import AnodeEffectRule
+from plant.model import AnodeEffectRule, Source
 from potline.plants import load_plant
 from potline.running import demo_plant_file
 from simulators.scale import queue as fast_server
@@ -27,6 +28,7 @@ def warm_all() -> None:
     one = Batch.of([0], [SECOND], [4.0])
     Track.of(np.full(tags, -1, np.int64)).follow(plant, one)
     PacketDecoder(plant, "", 1).warm()
+    SparkplugDecoder(plant, Source("", "sparkplug", 1.0, {"host_id": "warm"})).warm()
     opcua.warm()
     row = np.zeros(1, np.intp)
     order = arranged(row, one.tags, one.times, 1)
