@@ -74,6 +74,11 @@ class Intake:
             source.id: plant.source_of_tag == i for i, source in enumerate(plant.sources)
         }
 
+    @property
+    def waiting(self) -> int:
+        """Deliveries that are not being committed yet."""
+        return self._queue.qsize()
+
     def newest_times(self) -> NDArray[np.int64]:
         """int64[tags]: the newest time of each tag that was ever kept."""
         return self._track.newest.copy()

@@ -90,7 +90,7 @@ class Supervisor:
         self._plant = plant
         self._intake = intake
         newest = intake.newest_times()
-        self._readers = {s.id: READERS[s.kind](s, plant, newest) for s in plant.sources}
+        self.readers = {s.id: READERS[s.kind](s, plant, newest) for s in plant.sources}
         self._arrivals = {s.id: Arrivals() for s in plant.sources}
 
     async def run(self) -> None:
@@ -98,7 +98,7 @@ class Supervisor:
             committer = tasks.create_task(self._intake.run())
             try:
                 async with asyncio.TaskGroup() as readers:
-                    for source, reader in self._readers.items():
+                    for source, reader in self.readers.items():
                         readers.create_task(self._collect(source, reader), name=source)
             finally:
                 drained = asyncio.ensure_future(self._intake.drain())
@@ -120,7 +120,7 @@ class Supervisor:
         return [self._status(source, now) for source in self._plant.sources]
 
     def _status(self, source: Source, now: int) -> SourceStatus:
-        health = self._readers[source.id].health
+        health = self.readers[source.id].health
         came = self._arrivals[source.id]
         age_s = (now - came.last) / SECOND if came.last else float("inf")
         return SourceStatus(

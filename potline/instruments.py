@@ -44,7 +44,7 @@ class Instruments(Collector):
         yield "process_threads", (), threading.active_count()
 
     def _sources(self) -> Iterator[Reading]:
-        for source, reader in self._stack.supervisor._readers.items():
+        for source, reader in self._stack.supervisor.readers.items():
             of, health = (source,), reader.health
             yield "source_lost_notifications", of, health.missed_notifications
             yield "source_overflows", of, health.overflows.total()
@@ -62,7 +62,7 @@ class Instruments(Collector):
             yield "samples_flagged", labels, count
         yield "intake_commits", (), intake.counts.commits
         yield "intake_commit_seconds", (), intake.counts.commit_seconds
-        yield "intake_waiting_deliveries", (), intake._queue.qsize()
+        yield "intake_waiting_deliveries", (), intake.waiting
         yield "intake_blocked", (), bool(intake.blocked)
 
     def _writer(self) -> Iterator[Reading]:
