@@ -117,10 +117,12 @@ class Intake:
                 received[source] += count
             if delivery.resumed:
                 self._track.resume(self._tags_of[source], self._began)
+            for cause, tags in delivery.missing.items():
+                self._track.miss(tags, cause)
             suspect, accepted, found = self._track.follow(self._plant, accepted)
             kept.append(accepted)
             suspects.append(suspect)
-            gaps += self._gaps(found)
+            gaps += [*self._gaps(found), *delivery.gaps]
             backwards = int((accepted.quality & Quality.COUNTER_BACKWARDS > 0).sum())
             if backwards:
                 self.counts.flagged[source, "counter_backwards"] += backwards

@@ -16,11 +16,13 @@ from plant.model import Plant
 _YEAR_2000 = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()) * SECOND
 _DAY = 86_400 * SECOND
 
-NONE, DISCONNECTED, DOWN, SILENT = range(4)
+NONE, DISCONNECTED, DOWN, SILENT, SEQUENCE_GAP, OVERFLOW = range(6)
 CAUSES = {
     DISCONNECTED: "disconnected",
     DOWN: "collector was down",
     SILENT: "silent",
+    SEQUENCE_GAP: "sequence gap",
+    OVERFLOW: "overflow",
 }
 """Why nothing is known of a tag for a while; codes of `Track.awaiting` and of gap rows."""
 
@@ -83,6 +85,10 @@ class Track:
     def resume(self, tags: NDArray[np.bool_], began: int) -> None:
         """The source of these tags is connected again; the process began at `began` [ns]."""
         self.awaiting[tags] = np.where(self.newest[tags] < began, DOWN, DISCONNECTED)
+
+    def miss(self, tags: NDArray[np.int32], cause: str) -> None:
+        """The source knows that samples before the next ones of these tags did not come."""
+        self.awaiting[tags] = next(code for code, name in CAUSES.items() if name == cause)
 
     def follow(self, plant: Plant, batch: Batch) -> tuple[NDArray[np.bool_], Batch, Gaps]:
         """Take rows in their order: which are suspect (not newer than the tag's newest), the

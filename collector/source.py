@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from plant.batch import Batch
+from store.records import Gap
 
 Link = Literal["connecting", "connected", "disconnected"]
 
@@ -19,6 +23,8 @@ class Delivery:
     refused: reason -> how many values (a message that cannot be read at all counts as one).
     resumed: True on the first delivery after a (re)connection, so that what was missed meanwhile
     is put on record. durable: called once, from the event loop, when the samples are in the spool.
+    missing: cause (of collector/screen.py) -> columns of tags, of which the source knows that
+    samples before these did not come. gaps: for the record as they are.
     """
 
     source: str
@@ -26,6 +32,8 @@ class Delivery:
     refused: Mapping[str, int] = field(default_factory=dict)
     resumed: bool = False
     durable: Callable[[], None] | None = None
+    missing: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    gaps: Sequence[Gap] = ()
 
 
 @dataclass(slots=True)
@@ -40,6 +48,10 @@ class SourceHealth:
     unresolved: dict[str, str] = field(default_factory=dict)  # tag id -> why it cannot be read
     missed_notifications: int = 0  # by the gaps in the sequence numbers of what came
     overflows: Counter[str] = field(default_factory=Counter)  # tag id -> losses in its server queue
+    republished: int = 0  # notifications that came when asked for again
+    resumed: int = 0  # reconnections that went on with the same subscription
+    stalls: Counter[str] = field(default_factory=Counter)  # by the level that found them
+    revised: dict[str, str] = field(default_factory=dict)  # what the server made of what was asked
 
 
 class SourceReader(Protocol):

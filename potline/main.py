@@ -511,6 +511,22 @@ def trust_show(
     show(plant, what, json)
 
 
+@app.command()
+def browse(
+    plant: PlantFile,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="An OPC UA source, by id.")],
+    pattern: Annotated[str, typer.Option(help="Of paths and nodes: `*voltage*`.")] = "*",
+    csv: Annotated[
+        Path | None, typer.Option(help="Write them as [[tags_csv]] of the plant file reads it.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """What variables SOURCE has, and which tags of the plant they may be."""
+    from potline.browsing import browse_source
+
+    browse_source(plant, source, pattern, csv, json)
+
+
 @app.command(hidden=True)
 def warm() -> None:
     """Compile the kernels into their cache, so that the first start is quick."""

@@ -20,13 +20,14 @@ from collector.link import LinkState
 from collector.opcua.certificates import ExpiryWatch, SecurityError
 from collector.opcua.decode import warm
 from collector.opcua.known import Known
-from collector.opcua.secure_client import SecureClient
-from collector.opcua.session import OpcUaSession
+from collector.opcua.secure_client import CONNECT_S, SecureClient, Ticket
+from collector.opcua.session import OpcUaSession, Stalled
 from collector.opcua.trust import TrustList
 from collector.source import Delivery
 from plant.model import Plant, Source
 
 CLOSE_S = 2.0
+LONGEST_CONNECT_S = 16.0
 REFUSED_S = 30.0
 """Between tries where a check failed: nothing but a decision of people mends that."""
 EXPIRY_S = 3600.0
@@ -39,7 +40,8 @@ log = structlog.get_logger()
 
 
 class OpcUaReader:
-    """Samples of one OPC UA server. A fresh client for each session."""
+    """Samples of one OPC UA server. A fresh client for each connection; the session and its
+    subscription go on over connections as long as the server has them."""
 
     def __init__(
         self, source: Source, plant: Plant, newest: NDArray[np.int64] | None = None
@@ -62,29 +64,43 @@ class OpcUaReader:
 
     async def _run(self, put: Put) -> None:
         await asyncio.to_thread(warm)
+        session = OpcUaSession(self._source, self._plant, self.health, self._known, put)
+        ticket: Ticket | None = None
+        patience_s = CONNECT_S
         while True:
+            client = SecureClient(self._source, self._plant, ticket, patience_s)
+            connected = keep = False
+            began = time.monotonic()
             try:
-                await self._one_session(put)
+                await client.connect()
+                connected, ticket, patience_s = True, client.ticket(), CONNECT_S
+                await self._hold(client, session)
             except* SecurityError as errors:
                 self._refused(_first(errors))
+                ticket = None
+            except* Stalled as errors:  # told by the session, as long as it lasts once
+                self.health.reconnects += 1
+                self.health.last_error = str(_first(errors))
+                session.forget()
+                ticket = None
             except* NETWORK_ERRORS as errors:
-                self._refusal = ""
+                self._refusal, keep = "", connected
                 self._link.lost(_first(errors))
+                if not connected and time.monotonic() - began > patience_s:
+                    patience_s = min(2 * patience_s, LONGEST_CONNECT_S)
+            finally:
+                await (client.leave() if keep else _close(client))
             await (self._decision() if self._refusal else asyncio.sleep(self._link.delay_s()))
 
-    async def _one_session(self, put: Put) -> None:
-        client = SecureClient(self._source, self._plant)
-        try:
-            await client.connect()
-            session = OpcUaSession(client, self._source, self._plant, self.health, self._known, put)
-            await session.open()
+    async def _hold(self, client: SecureClient, session: OpcUaSession) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_trust(client))
+            await session.run(client, self._connected)
+
+    def _connected(self) -> None:
+        if self.health.link != "connected":
             self._link.connected()
-            self._refusal = ""
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._watch_trust(client))
-                await session.run()
-        finally:
-            await _close(client)
+        self._refusal = ""
 
     def _refused(self, error: BaseException) -> None:
         """A check failed: told once, whatever was wrong before."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,8 @@ from plant.model import Plant, Source
 CONNECT_S = 4.0
 SECURE_CONNECT_S = 10.0
 """Small controllers take seconds for their private key."""
-PROBE_S = 5.0
+HELLO_S = 1.5
+"""For the connection and the first message, which costs no server anything."""
 CHANNEL_LIFETIME_S = 3600.0
 """Its keys are made anew after three quarters of it."""
 POLICIES: dict[str, type[security_policies.SecurityPolicy]] = {
@@ -78,12 +81,35 @@ _MALFORMED = (*UNREADABLE, AttributeError, AssertionError, struct.error)
 """What the library raises at an answer that is not as the standard has it."""
 
 
-class SecureClient(Client):
-    """One source's client: `connect` raises SecurityError when a check fails."""
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a later connection needs to go on with a session."""
 
-    def __init__(self, source: Source, plant: Plant) -> None:
+    token: ua.NodeId
+    nonce: bytes | None
+    tokens: list[ua.UserTokenPolicy]
+    certificate: bytes | None
+    session_timeout: int
+
+
+class SecureClient(Client):
+    """One source's client: `connect` raises SecurityError when a check fails.
+
+    resumed: it goes on with the session of the ticket. patience_s: for an answer.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        plant: Plant,
+        ticket: Ticket | None = None,
+        patience_s: float = CONNECT_S,
+    ) -> None:
         options = source.options
-        super().__init__(options["url"], timeout=CONNECT_S, watchdog_intervall=PROBE_S)
+        super().__init__(options["url"], timeout=patience_s)
+        self.resumed = False
+        self._ticket = ticket
+        self._patience_s = patience_s
         self.name = self.description = "potline"
         self.application_uri = self.product_uri = "urn:potline:collector"
         self.session_timeout = 60_000
@@ -100,17 +126,18 @@ class SecureClient(Client):
         self._server_uri = ""
         self._told: set[Any] | None = None
 
-    async def connect(self, **options: Any) -> None:
+    async def connect(self, **_: Any) -> None:
+        """Without the library's watchdogs: whether the server is dead is for ours to say."""
         try:
             self._log_in_as()
             if self._policy == "None":
-                async with asyncio.timeout(CONNECT_S):
-                    await super().connect(**options)
+                async with asyncio.timeout(self._patience_s):
+                    await self._connect_sequence()
                 return
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(self._patience_s):
                 await self._secure()
-            async with asyncio.timeout(SECURE_CONNECT_S):
-                await super().connect(**options)
+            async with asyncio.timeout(max(2 * self._patience_s, SECURE_CONNECT_S)):
+                await self._connect_sequence()
         except SecurityError:
             raise
         except _LOGIN_REFUSED as error:
@@ -128,6 +155,34 @@ class SecureClient(Client):
             ) from None
         except _MALFORMED as error:
             raise ConnectionError(f"the server's answer is malformed ({_name(error)})") from None
+
+    # -- the connection
+
+    async def connect_socket(self) -> None:
+        async with _answered():
+            await super().connect_socket()
+
+    async def send_hello(self) -> None:
+        async with _answered():
+            await super().send_hello()
+
+    async def is_taken(self) -> bool:
+        """Whether the server takes a new connection now."""
+        other = Client(self._source.options["url"], timeout=HELLO_S)
+        try:
+            await other.connect_socket()
+            await other.send_hello()
+        except (OSError, TimeoutError, uaerrors.UaError):
+            return False
+        else:
+            return True
+        finally:
+            other.disconnect_socket()
+
+    async def leave(self) -> None:
+        """Drop the connection and leave the session to whoever has the ticket."""
+        self.uaclient.request_disconnect()
+        await self._teardown_transport_only()
 
     # -- the channel
 
@@ -184,6 +239,31 @@ class SecureClient(Client):
         )
 
     # -- the session
+
+    def ticket(self) -> Ticket:
+        return Ticket(
+            self.uaclient.session.authentication_token,
+            self._server_nonce,
+            list(self._policy_ids or []),
+            self.security_policy.peer_certificate,
+            self.session_timeout,
+        )
+
+    async def _try_resume_persisted_session(self) -> bool:
+        self.resumed = await super()._try_resume_persisted_session()
+        return self.resumed
+
+    def _try_load_persisted_session(self) -> bool:
+        """The library's place for it: a ticket is taken back where it was given only."""
+        ticket, peer = self._ticket, self.security_policy.peer_certificate
+        if ticket is None or (self._chain and ticket.certificate != peer):
+            return False
+        self.uaclient.session.restore_authentication_token(ticket.token)
+        self._server_nonce = ticket.nonce  # type: ignore[assignment]  # so it comes from there
+        self._policy_ids = ticket.tokens
+        self.security_policy.peer_certificate = ticket.certificate
+        self.session_timeout = ticket.session_timeout
+        return True
 
     async def create_session(self) -> ua.CreateSessionResult:
         try:
@@ -266,6 +346,15 @@ class SecureClient(Client):
         if file := options.get("user_certificate_file"):
             return f"let it trust the user certificate {file}"
         return "write a username, or let the server take anonymous"
+
+
+@asynccontextmanager
+async def _answered() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(HELLO_S):
+            yield
+    except TimeoutError:
+        raise ConnectionError(f"no answer to a new connection within {HELLO_S:g} s") from None
 
 
 def _tcp(endpoint: ua.EndpointDescription) -> bool:

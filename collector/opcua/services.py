@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,27 +14,42 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.ua_binary import struct_from_binary
 
-TOO_LARGE = (
-    uaerrors.BadTooManyOperations,
-    uaerrors.BadTcpMessageTooLarge,
-    uaerrors.BadRequestTooLarge,
-    uaerrors.BadResponseTooLarge,
-    uaerrors.BadEncodingLimitsExceeded,
-)
+ANSWER_S = 15.0
+"""A busy server may take so long; whether it is dead is for the watchdogs to say."""
 
 
 class Services:
-    """The library's transport, channel security and session; `send` gives the bare body."""
+    """The library's transport, channel security and session; `send` gives the bare body.
 
-    def __init__(self, client: Client) -> None:
+    heard: monotonic [s], when the server last answered anything. slowest_s: its longest answer
+    since `use`, publishing left out.
+    """
+
+    def __init__(self) -> None:
+        self.heard = time.monotonic()
+        self.slowest_s = 0.0
+        self._client: Client | None = None
+
+    def use(self, client: Client) -> None:
+        """From now on over this client's connection."""
         self._client = client
+        self.heard, self.slowest_s = time.monotonic(), 0.0
 
-    async def send(self, request: Any, timeout_s: float | None = None) -> bytes:
-        """The response's body. timeout_s: the client's when None, 0 for no limit."""
-        protocol = self._client.uaclient.protocol
+    async def send(self, request: Any, timeout_s: float = ANSWER_S) -> bytes:
+        """The response's body. timeout_s: 0 for no limit."""
+        protocol = self._client.uaclient.protocol if self._client else None
         if protocol is None:
             raise ConnectionError("connection lost")
-        return bytes(await protocol.send_request(request, timeout_s))
+        began = time.monotonic()
+        try:
+            body = bytes(await protocol.send_request(request, timeout_s))
+        except uaerrors.UaStatusCodeError:
+            self.heard = time.monotonic()
+            raise
+        self.heard = time.monotonic()
+        if timeout_s:
+            self.slowest_s = max(self.slowest_s, self.heard - began)
+        return body
 
     async def call(self, request: Any, response_type: type) -> Any:
         """The response as the library decodes it."""
@@ -45,24 +61,28 @@ class Services:
         response.ResponseHeader.ServiceResult.check()
         return response
 
+    async def values(self, nodes: Sequence[ua.NodeId]) -> list[Any]:
+        """What these nodes say, as the library decodes it; None for one that cannot be read."""
+        response = await self.call(read_request(nodes), ua.ReadResponse)
+        if len(response.Results) != len(nodes):
+            raise ConnectionError(f"{len(response.Results)} values for {len(nodes)} nodes")
+        return [r.Value.Value if r.Value is not None else None for r in response.Results]
+
     async def namespaces(self) -> list[str]:
-        uris: list[str] = await self._client.get_namespace_array()
-        return uris
-
-    async def limit(self, name: str, most: int) -> int:
-        """One of the server's operation limits, at most `most`; 0 or not readable means none."""
-        node = ua.NodeId(getattr(ObjectIds, f"Server_ServerCapabilities_OperationLimits_{name}"))
-        response = await self.call(read_request([node]), ua.ReadResponse)
-        (value,) = response.Results
-        number = value.Value.Value if value.Value is not None else None
-        return min(number, most) if isinstance(number, int) and number > 0 else most
+        (uris,) = await self.values([standard_node("NamespaceArray")])
+        return [str(uri) for uri in uris or ()]
 
 
-def read_request(nodes: Sequence[ua.NodeId]) -> ua.ReadRequest:
-    """The values of these nodes, now."""
+def standard_node(name: str) -> ua.NodeId:
+    """Of the server's own object."""
+    return ua.NodeId(getattr(ObjectIds, f"Server_{name}"))
+
+
+def read_request(nodes: Sequence[ua.NodeId], attribute: int = AttributeIds.Value) -> ua.ReadRequest:
+    """An attribute of these nodes, now."""
     request = ua.ReadRequest()
     request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
     request.Parameters.NodesToRead = [
-        ua.ReadValueId(NodeId=node, AttributeId=AttributeIds.Value) for node in nodes
+        ua.ReadValueId(NodeId=node, AttributeId=attribute) for node in nodes
     ]
     return request

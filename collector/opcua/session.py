@@ -1,49 +1,62 @@
-"""One OPC UA session: a subscription, its publish loop, and the watch over it. Reads only."""
+"""What one source has at its server: a subscription that outlives connections. Reads only."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 import structlog
 from asyncua import ua
-from asyncua.client.client import Client
+from asyncua.ua import uaerrors
+from numpy.typing import NDArray
 
 from collector.channel import Put
 from collector.opcua.decode import Decoder, Publication
+from collector.opcua.history import History
 from collector.opcua.items import Items
 from collector.opcua.known import Known
+from collector.opcua.limits import Limits
 from collector.opcua.losses import Losses
 from collector.opcua.publish import Acknowledge, PublishLoop
-from collector.opcua.services import TOO_LARGE, Services, read_request
-from collector.opcua.subscription import LONGEST_SAMPLING_S, Subscription
+from collector.opcua.republish import ask_again
+from collector.opcua.secure_client import SecureClient
+from collector.opcua.services import Services, read_request
+from collector.opcua.silence import ChannelWatch
+from collector.opcua.subscription import Subscription
+from collector.opcua.watch import TagWatch
 from collector.scaling import Scaling
 from collector.source import Delivery, SourceHealth
 from plant.batch import Batch
 from plant.model import Plant, Source
+from store.records import Gap
 
-TICK_S = 1.0
+LONGEST_TICK_S = 0.25
 RETRY_UNRESOLVED_S = 30.0
-LONGEST_UNCONFIRMED_S = 20.0
-CHUNK = 1000
+MISSED_KEEP_ALIVES = 1.75
+"""Without a publish response for so many of them, publishing has stalled."""
+GONE = (
+    uaerrors.BadSubscriptionIdInvalid,
+    uaerrors.BadNoSubscription,
+    uaerrors.BadSessionIdInvalid,
+    uaerrors.BadSessionClosed,
+)
 
 log = structlog.get_logger()
 
 
+class Stalled(ConnectionError):
+    """Subscribing again did not help: a new session is to be made."""
+
+
 class OpcUaSession:
-    """`open` subscribes to what can be resolved; `run` ends only by an error."""
+    """`run` is called for each connection, one after the other, and ends only by an error."""
 
     def __init__(
-        self,
-        client: Client,
-        source: Source,
-        plant: Plant,
-        health: SourceHealth,
-        known: Known,
-        put: Put,
+        self, source: Source, plant: Plant, health: SourceHealth, known: Known, put: Put
     ) -> None:
         self._source = source
         self._health = health
@@ -51,41 +64,94 @@ class OpcUaSession:
         self._put = put
         self._items = Items.of((t for t in plant.tags if t.source == source.id), Scaling.of(plant))
         self._decoder = Decoder(self._items.slots)
-        self._services = Services(client)
-        self._subscription = Subscription(
-            self._services, source, self._items, health, self._monitored
+        self._services = Services()
+        options = source.options
+        self._limits = Limits(
+            source.id, options.get("max_per_request", 0), options.get("profile", "")
         )
-        self._losses = Losses(source.id, plant, health)
+        self._current = self._new_subscription()
+        self._before: list[Subscription] = []  # to be given back when the current one brings data
+        self._numbers = Losses(source.id, plant, health)
         self._publishing = PublishLoop(self._services, self._decoder, self._take)
-        tags = len(plant.tags)
-        self._seen = np.full(tags, np.inf)  # monotonic s; inf: not monitored
-        self._awaited = np.zeros(tags, np.bool_)  # its first value is still to come
-        self._handle = np.zeros(tags, np.int64)
-        self._handle[self._items.slots.columns] = self._items.handles
-        self._unconfirmed_s = np.array(
-            [min(tag.hold_s, LONGEST_UNCONFIRMED_S) / 2 for tag in plant.tags]
+        self._tags = TagWatch(plant)
+        self._history = History(
+            source, plant, self._services, self._limits, self._decoder, self._backfill
         )
-        self._most_per_request: int = source.options.get("max_per_request", 0) or CHUNK
-        self._nodes_per_read = self._most_per_request
+        self._awaited = np.zeros(len(plant.tags), np.bool_)  # its first value is still to come
+        self._handle = np.zeros(len(plant.tags), np.int64)
+        self._handle[self._items.slots.columns] = self._items.handles
+        self._missing: dict[str, NDArray[np.int32]] = {}  # for the next delivery
         self._resumed = True
-        self._resubscribed = False
-        self._missed_since: float | None = None  # a read found what no notification brought
+        self._brought_at = np.inf  # monotonic s, the current one's first data after those before
+        self._remade_at = np.inf  # monotonic s, of items of the current one
+        self._mended = False  # subscribed again, and nothing new came since
+        self._told: set[str] = set()  # levels of stalls that are on record and go on
+        self._data_at = time.monotonic()
 
-    async def open(self) -> None:
-        most = self._most_per_request
-        per_call = await self._services.limit("MaxMonitoredItemsPerCall", most)
-        self._subscription.items_per_call = per_call
-        self._nodes_per_read = await self._services.limit("MaxNodesPerRead", most)
-        await self._subscription.create()
+    def _new_subscription(self) -> Subscription:
+        return Subscription(
+            self._services, self._limits, self._source, self._items, self._health, self._monitored
+        )
 
-    async def run(self) -> None:
+    async def run(self, client: SecureClient, opened: Callable[[], None]) -> None:
+        """opened() is called when samples can come."""
+        self._services.use(client)
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_channel(client))
+            await self._open(client.resumed)
+            opened()
             tasks.create_task(self._publishing.run())
             tasks.create_task(self._watch())
+            tasks.create_task(self._history.run(self._node_of))
+
+    def forget(self) -> None:
+        """The next connection begins with nothing of the session before."""
+        self._current, self._before = self._new_subscription(), []
+        self._mended = False
+
+    # -- opening
+
+    async def _open(self, same_session: bool) -> None:
+        if not same_session:
+            await self._limits.learn(self._services)
+            self._publishing.most = self._limits.profile.publish_requests
+            self._before.clear()
+        if await self._carry_on(same_session):
+            self._health.resumed += 1
+            return
+        self._resumed = True
+        self._history.outage(self._items.slots.columns, self._known.times)
+        self._numbers.forget(self._current.id)
+        await self._subscribe()
+
+    async def _carry_on(self, same_session: bool) -> bool:
+        """Go on with the subscription, with all that was missed; False when it is no more."""
+        current = self._current
+        if not current.whole or not (same_session or await current.transfer()):
+            return False
+        try:
+            for number in self._numbers.owed(current.id):
+                self._lost(0 if await self._ask_again(current.id, number) else 1)
+                self._numbers.settled(current.id, number)
+            while await self._ask_again(current.id, self._numbers.next(current.id)):
+                pass
+        except GONE:
+            return False
+        return True
+
+    async def _subscribe(self) -> None:
+        """Anew; what stood before goes on until the new one brings something."""
+        if self._current.id:
+            self._before.append(self._current)
+        self._current = self._new_subscription()
+        self._tags.end(self._items.slots.columns)
+        await self._current.create()
 
     def _monitored(self, handles: Sequence[int]) -> None:
-        columns = self._items.columns(np.array(handles, np.int64))
-        self._seen[columns] = time.monotonic()
+        chosen = np.array(handles, np.int64)
+        columns = self._items.columns(chosen)
+        sampling_s = np.array([self._current.sampling_s(h) for h in self._handle[columns].tolist()])
+        self._tags.begin(columns, sampling_s, self._current.publishing_s, time.monotonic())
         self._awaited[columns] = True
 
     # -- what comes
@@ -96,88 +162,211 @@ class OpcUaSession:
         if publication is None:
             await self._deliver(Batch.empty(), Counter(undecodable=1), None)
             return
-        self._losses.count(publication)
-        dated = publication.batch
-        batch = self._standing(dated, publication.published, received)
-        self._known.take(dated)
-        self._seen[batch.tags] = time.monotonic()
-        self._missed_since = None
-        await self._deliver(batch, publication.refused, acknowledge)
-        if publication.ended:
+        subscription, number = publication.subscription, publication.sequence
+        if not publication.has_notifications:
+            for absent in self._numbers.before_keep_alive(subscription, number):
+                if not await self._ask_again(subscription, absent):
+                    break
+            return
+        missing, lost = self._numbers.missing_before(subscription, number)
+        for absent in missing:
+            lost += not await self._ask_again(subscription, absent)
+            self._numbers.settled(subscription, absent)
+        self._lost(lost)
+        await self._hand_on(publication, received, acknowledge)
+        if publication.ended and subscription == self._current.id:
             name = ua.StatusCode(ua.UInt32(publication.ended)).name
+            self._current.whole = False
             raise ConnectionError(f"subscription ended by the server: {name}")
+        if subscription == self._current.id and len(publication.batch) and self._before:
+            self._brought_at = min(self._brought_at, time.monotonic())
 
-    def _standing(self, batch: Batch, published: int, received: int) -> Batch:
+    async def _ask_again(self, subscription: int, number: int) -> bool:
+        """Republish; whether it came."""
+        publication = await ask_again(self._services, self._decoder, subscription, number)
+        if publication is None:
+            return False
+        self._numbers.missing_before(subscription, number)
+        self._health.republished += 1
+        acknowledge = lambda: self._publishing.acknowledge(publication)  # noqa: E731
+        await self._hand_on(publication, time.time_ns(), acknowledge)
+        return True
+
+    def _lost(self, notifications: int) -> None:
+        self._numbers.lost(notifications)
+        if notifications:
+            self._missing["sequence gap"] = np.flatnonzero(self._tags.seen < np.inf).astype(
+                np.int32
+            )
+
+    async def _hand_on(
+        self, publication: Publication, received: int, acknowledge: Acknowledge | None
+    ) -> None:
+        if overflowed := self._numbers.overflows(publication):
+            columns = np.array(overflowed, np.int32)
+            before = self._missing.get("overflow", np.empty(0, np.int32))
+            self._missing["overflow"] = np.union1d(before, columns)
+            self._history.outage(columns, self._known.times)
+        dated = publication.batch
+        self._history.came(dated)
+        batch, news = self._standing(dated, publication.published, received)
+        self._known.take(dated)
+        now = time.monotonic()
+        self._tags.notified(dated, now)
+        if len(dated):
+            self._data_at = now
+        if news and publication.subscription == self._current.id:
+            self._flows()
+        await self._deliver(batch, publication.refused, acknowledge)
+        self._numbers.settled(publication.subscription, publication.sequence)
+
+    def _standing(self, batch: Batch, published: int, received: int) -> tuple[Batch, bool]:
         """The first values after subscribing tell what stands now. One that the server dates no
-        later than what is known is no news of that time, but a confirmation of now."""
+        later than what is known is no news of that time, but a confirmation of now. Also whether
+        there is any value besides."""
         first = self._awaited[batch.tags]
         if not first.any():
-            return batch
+            return batch, len(batch) > 0
         self._awaited[batch.tags] = False
         standing = first & (batch.times <= self._known.times[batch.tags])
         now = self._known.confirm_standing(batch.take(standing), published, received)
-        return Batch.concat([batch.take(~standing), now])
+        return Batch.concat([batch.take(~standing), now]), not first.all()
 
     async def _deliver(
         self, batch: Batch, refused: Counter[str], durable: Acknowledge | None
     ) -> None:
-        resumed, self._resumed = self._resumed, False
-        await self._put(Delivery(self._source.id, batch, refused, resumed, durable))
+        resumed, missing = self._resumed, self._missing
+        self._resumed, self._missing = False, {}
+        await self._put(Delivery(self._source.id, batch, refused, resumed, durable, missing))
 
-    # -- watch: connected is not flowing
+    async def _backfill(self, batch: Batch, gaps: Sequence[Gap]) -> None:
+        """What the history had; live first."""
+        while self._publishing.delivering:  # noqa: ASYNC110  the intake has enough to do
+            await asyncio.sleep(LONGEST_TICK_S)
+        await self._put(Delivery(self._source.id, batch, gaps=gaps))
+
+    def _node_of(self, column: int) -> tuple[int, ua.NodeId] | None:
+        handle = int(self._handle[column])
+        node = self._current.nodes.get(handle)
+        return None if node is None else (handle, node)
+
+    async def _give_back(self) -> None:
+        """The current subscription has brought data: those before are not needed any more."""
+        before, self._before, self._brought_at = self._before, [], np.inf
+        for subscription in before:
+            with suppress(uaerrors.UaStatusCodeError):  # the server has it no more
+                await subscription.delete()
+            self._numbers.forget(subscription.id)
+
+    # -- watch
+
+    async def _watch_channel(self, client: SecureClient) -> None:
+        try:
+            await ChannelWatch(self._services, client).run()
+        except ConnectionError as error:
+            self._stalled("channel", str(error))
+            raise
 
     async def _watch(self) -> None:
         next_retry = time.monotonic() + RETRY_UNRESOLVED_S
+        confirm_at = 0.0
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(min(LONGEST_TICK_S, self._current.publishing_s / 10))
             now = time.monotonic()
-            silence_s = self._subscription.silence_s
-            if self._publishing.silent_s() > silence_s:
-                raise ConnectionError(f"connected, but no publish response for {silence_s:.0f} s")
-            await self._confirm_quiet(now)
-            if self._missed_since is not None and now - self._missed_since > self._grace_s():
-                await self._mend()
+            silent_s = self._publishing.silent_s()
+            if silent_s > max(1.0, MISSED_KEEP_ALIVES * self._current.keep_alive_s):
+                why = f"connected, but no publish response for {silent_s:.1f} s"
+                await self._mend("publish", why)
+                self._publishing.restarted()
+            if now - self._brought_at > 2 * self._current.publishing_s:
+                await self._give_back()
+            if now - self._remade_at > 2 * self._current.publishing_s:
+                self._remade_at = np.inf
+                await self._current.drop_replaced()
+            if self._publishing.delivering:
+                self._tags.excuse(now)
+            else:
+                await self._look(now)
+            if now >= confirm_at:
+                confirm_at = now + 0.5
+                await self._confirm_quiet(now)
             if now >= next_retry and self._health.unresolved:
                 next_retry = now + RETRY_UNRESOLVED_S
-                await self._subscription.retry_unresolved()
+                await self._current.retry_unresolved()
 
-    def _grace_s(self) -> float:
-        return LONGEST_SAMPLING_S + 3 * self._subscription.publishing_s
+    async def _look(self, now: float) -> None:
+        """Read what is overdue, and mend what should have come."""
+        columns = self._tags.to_look_at(now)
+        if len(columns):
+            handles = np.unique(self._handle[columns])
+            for asked, body in await self._read(handles):
+                received = time.time_ns()
+                reading = self._decoder.reading(body, asked, received)
+                newer, equal = self._known.compare(reading.batch)
+                by_value = np.isin(self._handle[reading.batch.tags], list(self._current.by_value))
+                news = newer & (~equal | ~by_value)
+                read_at = reading.read_at or received
+                self._tags.looked(reading.batch, ~equal, news, read_at, time.monotonic())
+        found = self._tags.not_brought(now)
+        if not len(found):
+            return
+        if now - self._data_at <= 1.5 * self._current.publishing_s:
+            await self._remake(found, now)
+        else:
+            await self._mend(
+                "subscription", "the server has news that its subscription does not bring"
+            )
 
-    async def _mend(self) -> None:
-        """The server has news that the subscription does not bring: subscribe again, once a
-        session; the next time take a new session."""
-        if self._resubscribed:
-            raise ConnectionError("connected, but the subscription brings nothing")
-        self._resubscribed = True
+    async def _remake(self, columns: NDArray[np.int64], now: float) -> None:
+        """Others flow: the items of these tags alone are dead."""
+        self._stalled("tag", "the server has news of tags that it does not bring", len(columns))
+        self._tags.spare(columns, now)
+        handles = np.unique(self._handle[columns])
+        self._tags.end(self._items.columns(handles))
+        await self._current.remake(handles.tolist())
+        self._remade_at = min(self._remade_at, now)
+
+    async def _mend(self, level: str, why: str) -> None:
+        """Subscribe again; when nothing new came since that was last done, a new session."""
+        self._stalled(level, why)
+        if self._mended:
+            raise Stalled(why)
+        self._mended = True
         self._health.resubscribes += 1
-        log.warning("subscription brings nothing, subscribing again", source=self._source.id)
-        self._missed_since = None
-        self._seen[:] = np.inf
-        await self._subscription.create()
+        await self._subscribe()
+
+    def _stalled(self, level: str, why: str, count: int = 1) -> None:
+        self._health.stalls[level] += count
+        if level not in self._told:
+            self._told.add(level)
+            log.warning("stalled, mending", source=self._source.id, level=level, reason=why)
+
+    def _flows(self) -> None:
+        self._mended = False
+        if self._told:
+            log.info("flows again", source=self._source.id, after=sorted(self._told))
+            self._told.clear()
 
     async def _confirm_quiet(self, now: float) -> None:
         """Read the tags that have been quiet for long: an unchanged value stays provably known."""
-        quiet = np.unique(self._handle[now - self._seen > self._unconfirmed_s])
-        size = self._nodes_per_read
-        for start in range(0, len(quiet), size):
-            handles = quiet[start : start + size]
-            request = read_request([self._subscription.nodes[int(h)] for h in handles])
-            try:
-                body = await self._services.send(request)
-            except TOO_LARGE:
-                if len(handles) == 1:
-                    raise
-                self._nodes_per_read = len(handles) // 2
-                return
-            self._seen[self._items.columns(handles)] = now
+        handles = np.unique(self._handle[self._tags.to_confirm(now)])
+        for asked, body in await self._read(handles):
             received = time.time_ns()
-            reading = self._decoder.reading(body, handles, received)
-            batch = reading.batch
-            newer, equal = self._known.compare(batch)
-            by_time = ~np.isin(self._handle[batch.tags], list(self._subscription.by_value))
-            if (newer & (~equal | by_time)).any():
-                self._missed_since = self._missed_since or now
-            confirmed = self._known.confirm(batch, reading.read_at, received)
-            self._known.take(batch)
+            reading = self._decoder.reading(body, asked, received)
+            self._tags.confirmed(self._items.columns(asked), now)
+            confirmed = self._known.confirm(reading.batch, reading.read_at, received)
+            self._known.take(reading.batch)
             await self._deliver(confirmed, reading.refused, None)
+
+    async def _read(self, handles: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], bytes]]:
+        """ReadResponses of the values of these items, and which items each is of."""
+        nodes = self._current.nodes
+        bodies: list[tuple[NDArray[np.int64], bytes]] = []
+
+        async def read(part: Sequence[int]) -> Sequence[int]:
+            body = await self._services.send(read_request([nodes[h] for h in part]))
+            bodies.append((np.array(part, np.int64), body))
+            return part
+
+        await self._limits.in_calls("read", [h for h in handles.tolist() if h in nodes], read)
+        return bodies

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import tomllib
+from importlib.resources import files
 from typing import Literal
 
 from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
@@ -10,6 +12,12 @@ from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
 from plant.schema.base import NotNegative, Positive, Row, TimeFormat, TimeZone
 from plant.schema.brokers import BrokerKeys, SparkplugKeys
 from plant.schema.modbus import ModbusKeys
+
+
+def opcua_profile_names() -> list[str]:
+    """Of plant/data/opcua_profiles.toml, in its order."""
+    text = (files("plant") / "data" / "opcua_profiles.toml").read_text("utf-8")
+    return [row["name"] for row in tomllib.loads(text)["profile"]]
 
 
 class SourceRow(Row):
@@ -46,6 +54,21 @@ class OpcUaRow(Login):
     sampling_interval_s: NotNegative = Field(default=0.0, description="0: the tag's interval_s")
     queue_size: int = Field(default=0, ge=0, description="0: ample for the intervals")
     max_per_request: int = Field(default=0, ge=0, description="0: the server's own limits")
+    profile: str = Field(
+        default="",
+        examples=["siemens-s7-1500"],
+        description="its maker's caps; found when left out",
+    )
+    history: bool = Field(default=False, description="fill gaps from the server's history")
+    history_rate_per_s: Positive = Field(default=5000.0, description="values a second, at most")
+
+    @field_validator("profile")
+    @classmethod
+    def _known_profile(cls, name: str) -> str:
+        names = opcua_profile_names()
+        if name and name not in names:
+            raise ValueError(f'unknown profile "{name}"; write one of {", ".join(names)}')
+        return name
 
     @field_validator("security_mode")
     @classmethod

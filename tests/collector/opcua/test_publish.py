@@ -8,12 +8,14 @@ from collections.abc import Callable
 import pytest
 from asyncua import ua
 from asyncua.ua import uaerrors
+from asyncua.ua.ua_binary import struct_to_binary
 from peers.opcua_bodies import data_change, publish_response, slots_of
 
 from collector.opcua import publish
-from collector.opcua.decode import Decoder, Publication
+from collector.opcua.decode import Decoder, Publication, Undecodable
 from collector.opcua.losses import Losses
 from collector.opcua.publish import PublishLoop
+from collector.opcua.republish import as_publish_response
 from collector.source import SourceHealth
 from plant.model import Source
 
@@ -107,6 +109,7 @@ async def test_only_what_is_durable_is_acknowledged(loop_with):
     taken.acknowledge[0]()
     await channel.answer(publish_response(sequence=4))  # a keep-alive
     assert channel.acknowledged == [2, 1]
+    assert taken.acknowledge[3] is None
 
 
 async def test_what_cannot_be_read_is_told_and_never_acknowledged(loop_with):
@@ -119,32 +122,98 @@ async def test_what_cannot_be_read_is_told_and_never_acknowledged(loop_with):
     assert loop.silent_s() < 1
 
 
-def losses_of(plant_of, *sequences: int, status: int = 0) -> SourceHealth:
+def losses_of(plant_of) -> tuple[Losses, SourceHealth]:
     plant = plant_of(Source("o", "opcua", 3.0, {}), [{"signal": "a"}, {"signal": "b"}])
     health = SourceHealth()
-    losses, decoder = Losses("o", plant, health), Decoder(SLOTS)
-    for sequence in sequences:
-        losses.count(decoder.publication(notification(sequence, status), 0))
-    return health
+    return Losses("o", plant, health), health
 
 
 @pytest.mark.parametrize(
     ("sequences", "missing"),
     [
-        ([1, 2, 3], 0),
-        ([17, 18], 0),  # the first that is seen begins
-        ([1, 3], 1),
-        ([1, 5, 6, 9], 5),
-        ([1, 2, 2, 3], 0),  # one twice
-        ([1, 3, 2, 4], 1),  # out of order: it was missing when the third came
-        ([2**32 - 2, 2**32 - 1, 1, 2], 0),  # after the greatest comes 1
-        ([2**32 - 1, 2], 1),
+        ([1, 2, 3], []),
+        ([17, 18], []),  # the first that is seen begins
+        ([1, 3], [2]),
+        ([1, 5, 6, 9], [2, 3, 4, 7, 8]),
+        ([1, 2, 2, 3], []),  # one twice
+        ([1, 3, 2, 4], [2]),  # out of order: it was missing when the third came
+        ([2**32 - 2, 2**32 - 1, 1, 2], []),  # after the greatest comes 1
+        ([2**32 - 1, 2], [1]),
+        ([2**32 - 2, 2], [2**32 - 1, 1]),
     ],
 )
-def test_missing_sequence_numbers_are_counted(plant_of, sequences, missing):
-    assert losses_of(plant_of, *sequences).missed_notifications == missing
+def test_missing_sequence_numbers_are_known(plant_of, sequences, missing):
+    losses, _ = losses_of(plant_of)
+    found = []
+    for number in sequences:
+        numbers, beyond = losses.missing_before(7, number)
+        found += numbers
+        assert beyond == 0
+    assert found == missing
+    assert set(losses.owed(7)) == {*sequences, *missing}
+    for number in [*sequences, *missing]:
+        losses.settled(7, number)
+    assert losses.owed(7) == []
+
+
+def test_of_a_wild_jump_only_the_newest_are_asked_for(plant_of):
+    losses, _ = losses_of(plant_of)
+    losses.missing_before(7, 1)
+    missing, beyond = losses.missing_before(7, 5002)
+    assert (len(missing), missing[-1], beyond) == (1000, 5001, 4000)
+
+
+def test_subscriptions_are_counted_apart_and_keep_alives_tell_what_is_missing(plant_of):
+    losses, _ = losses_of(plant_of)
+    losses.missing_before(7, 4)
+    assert losses.missing_before(8, 9) == ([], 0)
+    assert losses.before_keep_alive(7, 5) == []
+    assert losses.before_keep_alive(7, 7) == [5, 6]
+    assert losses.before_keep_alive(7, 4) == []  # a server that names the last one
+    assert losses.missing_before(7, 7) == ([5, 6], 0)
 
 
 def test_overflows_are_counted_by_tag(plant_of):
-    health = losses_of(plant_of, 1, 2, 3, status=0x480)
+    losses, health = losses_of(plant_of)
+    decoder = Decoder(SLOTS)
+    for sequence in (1, 2, 3):
+        columns = losses.overflows(decoder.publication(notification(sequence, 0x480), 0))
+        assert columns == [0]
     assert health.overflows == {"c.a": 3}
+
+
+def test_a_republished_message_is_read_as_if_it_had_come():
+    value = ua.DataValue(ua.Variant(2.5))
+    response = ua.RepublishResponse()
+    response.NotificationMessage.SequenceNumber = 17
+    response.NotificationMessage.NotificationData = [data_change([(0, value), (1, value)])]
+    body = as_publish_response(struct_to_binary(response), 9)
+    publication = Decoder(SLOTS).publication(body, 1000)
+    assert (publication.subscription, publication.sequence) == (9, 17)
+    assert publication.batch.values.tolist() == [2.5, 2.5]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\x01\x00\x43\x03", bytes(40), b"\x01\x00\x43\x03" + b"\xff" * 60]
+)
+def test_a_broken_republish_response_is_refused(body):
+    with pytest.raises(Undecodable):
+        Decoder(SLOTS).publication(as_publish_response(body, 9), 0)
+
+
+async def test_what_was_not_heard_is_acknowledged_again_on_the_next_connection(loop_with):
+    channel, taken, loop = await loop_with(2)
+    await channel.answer(notification(1))
+    taken.acknowledge[0]()
+    await channel.answer(publish_response(sequence=2))  # a keep-alive, after which the ack is sent
+    assert channel.acknowledged == [1]
+    for answer in channel.waiting:
+        answer.set_exception(ConnectionError("lost"))
+    await asyncio.sleep(0.01)
+    channel.waiting.clear()
+    channel.acknowledged.clear()
+    again = asyncio.create_task(loop.run())
+    await asyncio.sleep(0.01)
+    assert channel.acknowledged == [1]
+    again.cancel()
+    await asyncio.gather(again, return_exceptions=True)

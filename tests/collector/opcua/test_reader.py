@@ -266,9 +266,15 @@ def test_no_code_path_writes_to_a_controller(file):
     assert requests <= {
         "CreateSubscriptionRequest",
         "DeleteSubscriptionsRequest",
+        "TransferSubscriptionsRequest",
         "CreateMonitoredItemsRequest",
         "MonitoredItemCreateRequest",
+        "DeleteMonitoredItemsRequest",
         "PublishRequest",
+        "RepublishRequest",
+        "BrowseRequest",
+        "BrowseNextRequest",
+        "HistoryReadRequest",
         "ReadRequest",
     }
     forbidden = (
