@@ -50,6 +50,7 @@ class SourceHealth:
     overflows: Counter[str] = field(default_factory=Counter)  # tag id -> losses in its server queue
     republished: int = 0  # notifications that came when asked for again
     resumed: int = 0  # reconnections that went on with the same subscription
+    switched: int = 0  # from one redundant server to another
     stalls: Counter[str] = field(default_factory=Counter)  # by the level that found them
     revised: dict[str, str] = field(default_factory=dict)  # what the server made of what was asked
 
@@ -59,6 +60,7 @@ class SourceReader(Protocol):
     connects, reconnects with back-off and jitter for ever, and lets a bug through. It starts with
     its peer absent. It never writes to the plant."""
 
-    health: SourceHealth
+    @property
+    def health(self) -> SourceHealth: ...
 
     def deliveries(self) -> AsyncGenerator[Delivery, None]: ...

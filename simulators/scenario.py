@@ -72,6 +72,7 @@ KINDS: Mapping[str, Kind] = {
     "lose_notifications": Kind("source", "share", 0.1, 0, 1),
     "duplicate_notifications": Kind("source", "share", 0.1, 0, 1),
     "reorder_notifications": Kind("source", "share", 0.1, 0, 1),
+    "degrade_service": Kind("source", "level", 100.0, 0, 255),
     "skip_sequence": Kind("source", "share", 0.1, 0, 1),
 }
 HOSTILE = tuple(KINDS)[tuple(KINDS).index("freeze_server") :]

@@ -2,8 +2,9 @@
 
 Mosquitto, Chromium and a CJK font come from Debian's packages when this is Debian and we are root;
 InfluxDB 2 is built from its Go module (tools/influxd pins it) into the user's cache; the peers
-under tests/peers come from npm. What cannot be had is named with its remedy; under CI=true that is
-an error.
+under tests/peers come from npm and Maven. What cannot be had is named with its remedy; under
+CI=true that is an error. `python tools/provision.py telegraf` builds Telegraf (tools/telegraf pins
+it), which only benchmarks need.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 INFLUXD_MODULE = "github.com/influxdata/influxdb/v2"
 INFLUXD_TAGS = "sqlite_foreign_keys,sqlite_json"
+TELEGRAF_MODULE = "github.com/influxdata/telegraf"
+TELEGRAF_TAGS = (
+    "custom,inputs.opcua_listener,inputs.mqtt_consumer,outputs.influxdb_v2,parsers.json_v2,"
+    "serializers.influx"
+)
 SYSTEM_PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
 
 
@@ -29,16 +35,24 @@ def cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "potline"
 
 
-def influxd_version() -> str:
-    """The version that tools/influxd/go.mod pins."""
-    text = (ROOT / "tools/influxd/go.mod").read_text()
-    found = re.search(rf"{re.escape(INFLUXD_MODULE)} v(\S+)", text)
-    assert found, "tools/influxd/go.mod does not name influxdb"
+def pinned(folder: str, module: str) -> str:
+    """The version of a Go module that tools/<folder>/go.mod pins."""
+    text = (ROOT / "tools" / folder / "go.mod").read_text()
+    found = re.search(rf"{re.escape(module)} v(\S+)", text)
+    assert found, f"tools/{folder}/go.mod does not name {module}"
     return found[1]
+
+
+def influxd_version() -> str:
+    return pinned("influxd", INFLUXD_MODULE)
 
 
 def influxd_program() -> Path:
     return cache() / "bin" / f"influxd-{influxd_version()}"
+
+
+def telegraf_program() -> Path:
+    return cache() / "bin" / f"telegraf-{pinned('telegraf', TELEGRAF_MODULE)}"
 
 
 def say(what: str, text: str) -> None:
@@ -62,6 +76,9 @@ def wanted_from_debian() -> dict[str, str]:
         wanted["chromium"] = "tests of the page in a browser"
     if not font_for_chinese():
         wanted["fonts-noto-cjk"] = "Chinese text in screenshots"
+    for program, package in {"java": "default-jdk-headless", "mvn": "maven"}.items():
+        if not installed(program):
+            wanted[package] = "tests against Eclipse Milo's OPC UA server"
     if not influxd_program().exists():
         for program in ("clang", "pkg-config", "make"):
             if not installed(program):
@@ -167,6 +184,23 @@ def influxd() -> Iterator[str]:
         yield f"influxd {influxd_version()}: the build failed (above); mend it, {remedy}"
 
 
+def telegraf() -> Iterator[str]:
+    """Builds Telegraf unless the cached one answers; yields what is missing."""
+    program = telegraf_program()
+    if answers(program):
+        return
+    if not installed("go"):
+        yield "telegraf: install go to build it"
+        return
+    say("telegraf", f"building {program.name}, once on this machine; about 2 minutes")
+    program.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "GOFLAGS": "-mod=readonly -modcacherw"}
+    build = ["go", "build", "-trimpath", "-tags", TELEGRAF_TAGS, "-o", str(program)]
+    run([*build, f"{TELEGRAF_MODULE}/cmd/telegraf"], environment, 1800, ROOT / "tools/telegraf")
+    if not answers(program):
+        yield f"{program.name}: the build failed (above)"
+
+
 def peers() -> Iterator[str]:
     """Installs the npm packages of each peer by its lock; yields what is missing."""
     for lock in sorted((ROOT / "tests/peers").glob("*/package-lock.json")):
@@ -181,13 +215,37 @@ def peers() -> Iterator[str]:
             yield f"tests/peers/{lock.parent.name}: npm ci failed (above)"
 
 
+def milo() -> Iterator[str]:
+    """Builds the OPC UA server of tests/peers/milo into the cache; yields what is missing."""
+    folder, built = ROOT / "tests/peers/milo", cache() / "milo"
+    mark = built / "built"
+    sources = (folder / "pom.xml", folder / "src/main/java/Peer.java")
+    if mark.exists() and all(mark.stat().st_mtime >= s.stat().st_mtime for s in sources):
+        return
+    lacking = [program for program in ("java", "mvn") if not installed(program)]
+    if lacking:
+        yield f"tests/peers/milo: install {', '.join(lacking)} (Java 17 and Maven) to build it"
+        return
+    say("milo", "building the server of tests/peers/milo, once on this machine")
+    maven = ["mvn", "-q", "-B", "package", f"-Dpeer.build={built}"]
+    if run(maven, os.environ, 600, folder):
+        mark.touch()
+    else:
+        yield "tests/peers/milo: the build failed (above)"
+
+
 def main() -> int:
-    missing = [*from_debian(), *influxd(), *peers()]
+    wanted = (
+        [telegraf()]
+        if sys.argv[1:] == ["telegraf"]
+        else [from_debian(), influxd(), peers(), milo()]
+    )
+    missing = [line for lines in wanted for line in lines]
     for line in missing:
         say("missing", line)
     if missing and os.environ.get("CI") == "true":
         return 1
-    say("servers", "the tests that need what is missing are skipped" if missing else "all here")
+    say("servers", "what needs the missing is skipped" if missing else "all here")
     return 0
 
 

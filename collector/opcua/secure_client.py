@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from asyncua import ua
-from asyncua.client.client import Client
 from asyncua.crypto import security_policies
 from asyncua.ua import uaerrors
 from cryptography import x509
@@ -35,6 +34,7 @@ from collector.opcua.certificates import (
     split,
     thumbprint,
 )
+from collector.opcua.transport import BoundedClient
 from collector.opcua.trust import TrustList
 from collector.secrets import password, warn_if_open
 from plant.model import Plant, Source
@@ -92,7 +92,7 @@ class Ticket:
     session_timeout: int
 
 
-class SecureClient(Client):
+class SecureClient(BoundedClient):
     """One source's client: `connect` raises SecurityError when a check fails.
 
     resumed: it goes on with the session of the ticket. patience_s: for an answer.
@@ -106,7 +106,7 @@ class SecureClient(Client):
         patience_s: float = CONNECT_S,
     ) -> None:
         options = source.options
-        super().__init__(options["url"], timeout=patience_s)
+        super().__init__(options["url"], patience_s)
         self.resumed = False
         self._ticket = ticket
         self._patience_s = patience_s
@@ -168,7 +168,7 @@ class SecureClient(Client):
 
     async def is_taken(self) -> bool:
         """Whether the server takes a new connection now."""
-        other = Client(self._source.options["url"], timeout=HELLO_S)
+        other = BoundedClient(self._source.options["url"], HELLO_S)
         try:
             await other.connect_socket()
             await other.send_hello()
@@ -188,7 +188,7 @@ class SecureClient(Client):
 
     async def _secure(self) -> None:
         """Learn what the server offers, check its certificate, and choose what the file says."""
-        discovery = Client(self._source.options["url"], timeout=CONNECT_S)
+        discovery = BoundedClient(self._source.options["url"], CONNECT_S)
         endpoints = [e for e in await discovery.connect_and_get_server_endpoints() if _tcp(e)]
         policy = POLICIES[self._policy]
         wanted = [

@@ -21,10 +21,11 @@ from collector.opcua.items import Items
 from collector.opcua.known import Known
 from collector.opcua.limits import Limits
 from collector.opcua.losses import Losses
+from collector.opcua.overlap import Overlap
 from collector.opcua.publish import Acknowledge, PublishLoop
 from collector.opcua.republish import ask_again
 from collector.opcua.secure_client import SecureClient
-from collector.opcua.services import Services, read_request
+from collector.opcua.services import Services
 from collector.opcua.silence import ChannelWatch
 from collector.opcua.subscription import Subscription
 from collector.opcua.watch import TagWatch
@@ -53,18 +54,29 @@ class Stalled(ConnectionError):
 
 
 class OpcUaSession:
-    """`run` is called for each connection, one after the other, and ends only by an error."""
+    """`run` is called for each connection, one after the other, and ends only by an error.
+
+    active() is False while another server of the source is listened to, and this one stands by.
+    """
 
     def __init__(
-        self, source: Source, plant: Plant, health: SourceHealth, known: Known, put: Put
+        self,
+        source: Source,
+        plant: Plant,
+        health: SourceHealth,
+        known: Known,
+        put: Put,
+        active: Callable[[], bool],
     ) -> None:
         self._source = source
         self._health = health
         self._known = known
         self._put = put
+        self._active = active
+        self._hot = source.options.get("redundancy") == "hot"
         self._items = Items.of((t for t in plant.tags if t.source == source.id), Scaling.of(plant))
         self._decoder = Decoder(self._items.slots)
-        self._services = Services()
+        self.services = Services()
         options = source.options
         self._limits = Limits(
             source.id, options.get("max_per_request", 0), options.get("profile", "")
@@ -72,10 +84,11 @@ class OpcUaSession:
         self._current = self._new_subscription()
         self._before: list[Subscription] = []  # to be given back when the current one brings data
         self._numbers = Losses(source.id, plant, health)
-        self._publishing = PublishLoop(self._services, self._decoder, self._take)
+        self._overlap = Overlap(known)
+        self._publishing = PublishLoop(self.services, self._decoder, self._take)
         self._tags = TagWatch(plant)
         self._history = History(
-            source, plant, self._services, self._limits, self._decoder, self._backfill
+            source, plant, self.services, self._limits, self._decoder, self._backfill
         )
         self._awaited = np.zeros(len(plant.tags), np.bool_)  # its first value is still to come
         self._handle = np.zeros(len(plant.tags), np.int64)
@@ -90,12 +103,18 @@ class OpcUaSession:
 
     def _new_subscription(self) -> Subscription:
         return Subscription(
-            self._services, self._limits, self._source, self._items, self._health, self._monitored
+            self.services,
+            self._limits,
+            self._source,
+            self._items,
+            self._health,
+            self._monitored,
+            reporting=self._active(),
         )
 
     async def run(self, client: SecureClient, opened: Callable[[], None]) -> None:
         """opened() is called when samples can come."""
-        self._services.use(client)
+        self.services.use(client)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_channel(client))
             await self._open(client.resumed)
@@ -113,7 +132,7 @@ class OpcUaSession:
 
     async def _open(self, same_session: bool) -> None:
         if not same_session:
-            await self._limits.learn(self._services)
+            await self._limits.learn(self.services)
             self._publishing.most = self._limits.profile.publish_requests
             self._before.clear()
         if await self._carry_on(same_session):
@@ -147,7 +166,23 @@ class OpcUaSession:
         self._tags.end(self._items.slots.columns)
         await self._current.create()
 
+    async def _switch(self) -> None:
+        """Take over from another server of the source, or stand by for it."""
+        active, columns = self._active(), self._items.slots.columns
+        self._tags.end(columns)
+        if active:
+            self._resumed, self._mended = True, False
+            self._history.outage(columns, self._known.times)
+            if self._hot:
+                self._overlap.begin()
+        if not await self._current.report(active):
+            await self._subscribe()
+        elif active:
+            self._monitored(list(self._current.nodes))
+
     def _monitored(self, handles: Sequence[int]) -> None:
+        if not self._current.reporting:
+            return
         chosen = np.array(handles, np.int64)
         columns = self._items.columns(chosen)
         sampling_s = np.array([self._current.sampling_s(h) for h in self._handle[columns].tolist()])
@@ -183,7 +218,7 @@ class OpcUaSession:
 
     async def _ask_again(self, subscription: int, number: int) -> bool:
         """Republish; whether it came."""
-        publication = await ask_again(self._services, self._decoder, subscription, number)
+        publication = await ask_again(self.services, self._decoder, subscription, number)
         if publication is None:
             return False
         self._numbers.missing_before(subscription, number)
@@ -202,6 +237,9 @@ class OpcUaSession:
     async def _hand_on(
         self, publication: Publication, received: int, acknowledge: Acknowledge | None
     ) -> None:
+        if self._hot and not self._active():
+            self._overlap.begin()  # what the other one has told meanwhile
+        publication = self._overlap.without(publication)
         if overflowed := self._numbers.overflows(publication):
             columns = np.array(overflowed, np.int32)
             before = self._missing.get("overflow", np.empty(0, np.int32))
@@ -262,7 +300,7 @@ class OpcUaSession:
 
     async def _watch_channel(self, client: SecureClient) -> None:
         try:
-            await ChannelWatch(self._services, client).run()
+            await ChannelWatch(self.services, client).run()
         except ConnectionError as error:
             self._stalled("channel", str(error))
             raise
@@ -273,6 +311,8 @@ class OpcUaSession:
         while True:
             await asyncio.sleep(min(LONGEST_TICK_S, self._current.publishing_s / 10))
             now = time.monotonic()
+            if self._current.reporting != self._active():
+                await self._switch()
             silent_s = self._publishing.silent_s()
             if silent_s > max(1.0, MISSED_KEEP_ALIVES * self._current.keep_alive_s):
                 why = f"connected, but no publish response for {silent_s:.1f} s"
@@ -299,7 +339,7 @@ class OpcUaSession:
         columns = self._tags.to_look_at(now)
         if len(columns):
             handles = np.unique(self._handle[columns])
-            for asked, body in await self._read(handles):
+            for asked, body in await self._current.read(handles):
                 received = time.time_ns()
                 reading = self._decoder.reading(body, asked, received)
                 newer, equal = self._known.compare(reading.batch)
@@ -350,23 +390,10 @@ class OpcUaSession:
     async def _confirm_quiet(self, now: float) -> None:
         """Read the tags that have been quiet for long: an unchanged value stays provably known."""
         handles = np.unique(self._handle[self._tags.to_confirm(now)])
-        for asked, body in await self._read(handles):
+        for asked, body in await self._current.read(handles):
             received = time.time_ns()
             reading = self._decoder.reading(body, asked, received)
             self._tags.confirmed(self._items.columns(asked), now)
             confirmed = self._known.confirm(reading.batch, reading.read_at, received)
             self._known.take(reading.batch)
             await self._deliver(confirmed, reading.refused, None)
-
-    async def _read(self, handles: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], bytes]]:
-        """ReadResponses of the values of these items, and which items each is of."""
-        nodes = self._current.nodes
-        bodies: list[tuple[NDArray[np.int64], bytes]] = []
-
-        async def read(part: Sequence[int]) -> Sequence[int]:
-            body = await self._services.send(read_request([nodes[h] for h in part]))
-            bodies.append((np.array(part, np.int64), body))
-            return part
-
-        await self._limits.in_calls("read", [h for h in handles.tolist() if h in nodes], read)
-        return bodies

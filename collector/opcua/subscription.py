@@ -7,15 +7,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
+import numpy as np
 import structlog
 from asyncua import ua
 from asyncua.ua import uaerrors
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
+from numpy.typing import NDArray
 
 from collector.opcua.items import Items
 from collector.opcua.limits import Limits
-from collector.opcua.services import Services
+from collector.opcua.services import Services, read_request
 from collector.source import SourceHealth
 from plant.model import Source, Tag
 
@@ -25,6 +27,8 @@ LONGEST_SAMPLING_S = 1.0
 OUTAGE_S = 30.0
 """Queues are asked for that last so long while we are away."""
 LONGEST_QUEUE = 1000
+MOST_AT_ONCE = 200_000
+"""Values in a notification: what waits after an outage must not come as one message."""
 
 FILTER_REFUSED = (
     StatusCodes.BadFilterNotAllowed,
@@ -42,7 +46,8 @@ class Subscription:
     """monitored(handles) is called as soon as items are made, before their first values come.
 
     id: 0 before `create`. publishing_s, keep_alive_s: as the server revised them. nodes: of the
-    items that are monitored. whole: every item was tried.
+    items that are monitored. whole: every item was tried. reporting: the server is to send what
+    the items see; else it stands by, and they see nothing unless the source's servers are hot.
     """
 
     def __init__(
@@ -53,8 +58,10 @@ class Subscription:
         items: Items,
         health: SourceHealth,
         monitored: Callable[[Sequence[int]], None],
+        reporting: bool = True,
     ) -> None:
         self.id = 0
+        self.reporting = reporting
         self.publishing_s = self._asked_s = float(source.options.get("publishing_interval_s", 1.0))
         self.keep_alive_s = KEEP_ALIVE_S
         self.nodes: dict[int, ua.NodeId] = {}
@@ -69,6 +76,12 @@ class Subscription:
         self._items = items
         self._health = health
         self._monitored = monitored
+        self._hot = source.options.get("redundancy") == "hot"
+
+    @property
+    def _mode(self) -> ua.MonitoringMode:
+        sampling = self.reporting or self._hot
+        return ua.MonitoringMode.Reporting if sampling else ua.MonitoringMode.Disabled
 
     @property
     def by_value(self) -> set[int]:
@@ -81,7 +94,8 @@ class Subscription:
         request.Parameters.RequestedPublishingInterval = self._asked_s * 1000
         request.Parameters.RequestedMaxKeepAliveCount = self._intervals(KEEP_ALIVE_S)
         request.Parameters.RequestedLifetimeCount = self._intervals(LIFETIME_S)
-        request.Parameters.PublishingEnabled = True
+        request.Parameters.PublishingEnabled = self.reporting
+        request.Parameters.MaxNotificationsPerPublish = MOST_AT_ONCE
         response = await self._services.call(request, ua.CreateSubscriptionResponse)
         told = response.Parameters
         self.id = told.SubscriptionId
@@ -102,6 +116,19 @@ class Subscription:
         self._health.unresolved.clear()
         await self._monitor(range(len(self._items.tags)))
         self.whole = True
+
+    async def report(self, on: bool) -> bool:
+        """Have the server send from now on, or stand by. False when it does not do so."""
+        self.reporting = on
+        if not self._hot:
+            ids = list(self._ids.values())
+            results = await self._limits.in_calls("monitor", ids, self._set_mode)
+            if not all(result.is_good() for result in results):
+                return False
+        request = ua.SetPublishingModeRequest()
+        request.Parameters = ua.SetPublishingModeParameters(on, [self.id])
+        response = await self._services.call(request, ua.SetPublishingModeResponse)
+        return all(result.is_good() for result in response.Parameters.Results)
 
     async def transfer(self) -> bool:
         """To the session of now; False when the server has it no more, or cannot."""
@@ -138,6 +165,18 @@ class Subscription:
     async def drop_replaced(self) -> None:
         replaced, self._replaced = self._replaced, []
         await self._limits.in_calls("monitor", replaced, self._delete_items)
+
+    async def read(self, handles: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], bytes]]:
+        """ReadResponses of the values of these items, and which items each is of."""
+        bodies: list[tuple[NDArray[np.int64], bytes]] = []
+
+        async def ask(part: Sequence[int]) -> Sequence[int]:
+            body = await self._services.send(read_request([self.nodes[h] for h in part]))
+            bodies.append((np.array(part, np.int64), body))
+            return part
+
+        await self._limits.in_calls("read", [h for h in handles.tolist() if h in self.nodes], ask)
+        return bodies
 
     def sampling_s(self, handle: int) -> float:
         """As the server revised it, else as it is asked for: twice as often as the tag is expected
@@ -212,7 +251,7 @@ class Subscription:
         for handle, node in chunk:
             item = ua.MonitoredItemCreateRequest()
             item.ItemToMonitor = ua.ReadValueId(NodeId=node, AttributeId=AttributeIds.Value)
-            item.MonitoringMode = ua.MonitoringMode.Reporting
+            item.MonitoringMode = self._mode
             item.RequestedParameters.ClientHandle = handle
             item.RequestedParameters.SamplingInterval = self.sampling_s(handle) * 1000
             item.RequestedParameters.QueueSize = self._asked_queue(handle)
@@ -227,6 +266,12 @@ class Subscription:
         if len(results) != len(chunk):
             raise ConnectionError(f"{len(results)} results for {len(chunk)} monitored items")
         return results
+
+    async def _set_mode(self, ids: Sequence[int]) -> list[ua.StatusCode]:
+        request = ua.SetMonitoringModeRequest()
+        request.Parameters = ua.SetMonitoringModeParameters(self.id, self._mode, list(ids))
+        response = await self._services.call(request, ua.SetMonitoringModeResponse)
+        return cast(list[ua.StatusCode], response.Parameters.Results)
 
     async def _delete_items(self, ids: Sequence[int]) -> list[ua.StatusCode]:
         request = ua.DeleteMonitoredItemsRequest()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 import tomllib
 from importlib.resources import files
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
+from pydantic import AwareDatetime, Field, ValidationInfo, field_validator, model_validator
 
 from plant.schema.base import NotNegative, Positive, Row, TimeFormat, TimeZone
 from plant.schema.brokers import BrokerKeys, SparkplugKeys
@@ -18,6 +18,9 @@ def opcua_profile_names() -> list[str]:
     """Of plant/data/opcua_profiles.toml, in its order."""
     text = (files("plant") / "data" / "opcua_profiles.toml").read_text("utf-8")
     return [row["name"] for row in tomllib.loads(text)["profile"]]
+
+
+_OPC_URL = Field(pattern=r"^opc\.tcp://[^/@\s]+(/\S*)?$")
 
 
 class SourceRow(Row):
@@ -37,7 +40,14 @@ class Login(SourceRow):
 
 class OpcUaRow(Login):
     kind: Literal["opcua"]
-    url: str = Field(pattern=r"^opc\.tcp://[^/@\s]+(/\S*)?$", examples=["opc.tcp://127.0.0.1:4840"])
+    url: Annotated[str, _OPC_URL] = Field(default="", examples=["opc.tcp://127.0.0.1:4840"])
+    urls: list[Annotated[str, _OPC_URL]] = Field(
+        default_factory=list,
+        examples=[["opc.tcp://127.0.0.1:4840", "opc.tcp://127.0.0.1:4841"]],
+        validate_default=True,
+        description="of redundant servers, instead of url or with it",
+    )
+    redundancy: Literal["cold", "warm", "hot"] = "cold"
     namespace: str = Field(min_length=1, examples=["urn:vendor:potline"], description="a URI")
     security: Literal["None", "Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"] = (
         "None"
@@ -61,6 +71,34 @@ class OpcUaRow(Login):
     )
     history: bool = Field(default=False, description="fill gaps from the server's history")
     history_rate_per_s: Positive = Field(default=5000.0, description="values a second, at most")
+
+    @field_validator("urls")
+    @classmethod
+    def _somewhere(cls, urls: list[str], row: ValidationInfo) -> list[str]:
+        """All of them; the one of `url` is the first."""
+        url = row.data.get("url")
+        if url is None:
+            return urls  # told there
+        found = list(dict.fromkeys([*([url] if url else []), *urls]))
+        if not found:
+            raise ValueError('no address is written; write url = "opc.tcp://host:4840"')
+        if any("{" in address for address in found):
+            raise ValueError("placeholders stay empty in a list; write a table of lists by line")
+        if urls and len(found) < 2:
+            raise ValueError("redundant servers are at least two; write one address more, or url")
+        return found
+
+    @field_validator("redundancy")
+    @classmethod
+    def _of_several(cls, redundancy: str, row: ValidationInfo) -> str:
+        if len(row.data.get("urls", ("", ""))) < 2:
+            raise ValueError("is for several servers; write their urls, or leave it out")
+        return redundancy
+
+    @model_validator(mode="after")
+    def _first_url(self) -> Self:
+        object.__setattr__(self, "url", self.urls[0])  # frozen
+        return self
 
     @field_validator("profile")
     @classmethod

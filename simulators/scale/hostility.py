@@ -29,6 +29,7 @@ class Hostility:
     most_bytes: int = 0  # of a request; 0: no limit
     most_publish_requests: int = 0  # 0: the library's limit
     refuses_transfer: bool = False
+    service_level: int = 255  # what it says of itself
     skew_ns: int = 0
     not_finite: float = 0.0  # share of the values
     retyped: float = 0.0  # share of the tags
@@ -67,6 +68,7 @@ _AMOUNTS = {
     "lie_about_limits": "most_operations",
     "limit_message_size": "most_bytes",
     "limit_publish_requests": "most_publish_requests",
+    "degrade_service": "service_level",
     "slow_answers": "answer_delay_s",
     "not_finite": "not_finite",
     "change_types": "retyped",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -102,12 +102,17 @@ class _Server(Server):
 
 
 class ScaleServer:
-    """Serves while the context is entered. The plant goes on while the link is down."""
+    """Serves while the context is entered. The plant goes on while the link is down.
+
+    A source with several urls has as many servers, which tell the same; only the first misbehaves.
+    """
 
     def __init__(
         self, plant: Plant, source: Source, security: Security | None = None, seed: int = 1
     ) -> None:
-        self.source = source
+        first, *others = source.options.get("urls") or [source.options["url"]]
+        self.source = source = _at(source, first)
+        self.others = [ScaleServer(plant, _at(source, url), security, seed) for url in others]
         self.tags = TagSpace(plant, source)
         self.serves = np.isin(np.arange(len(plant.tags)), self.tags.columns)  # by column
         self._plant = plant
@@ -140,9 +145,13 @@ class ScaleServer:
                 f"({error.strerror}); stop what listens there or change the url in "
                 f"{self._plant.path}"
             ) from None
+        for other in self.others:
+            await other.__aenter__()
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        for other in self.others:
+            await other.__aexit__()
         await self._forget()
         await self._server.stop()
 
@@ -183,6 +192,8 @@ class ScaleServer:
         self.tags.take(samples)
         if not self.hostility.frozen:
             self._push(samples)
+        for other in self.others:
+            other.send(columns, values, times)
 
     def _push(self, samples: Samples) -> None:
         seen_ns = server_time(self.hostility.skew_ns)
@@ -250,6 +261,7 @@ class ScaleServer:
             return
         self.hostility.set(active)
         self._inside.space.skew_ns = self.hostility.skew_ns
+        self._inside.space.service_level = self.hostility.service_level
         kinds = {fault.kind for fault in active}
         changed, self._active = kinds ^ self._active, kinds
         begun = {fault.kind for fault in started}
@@ -293,6 +305,10 @@ class ScaleServer:
         for session in list(self._inside._external_sessions.values()):
             await session.close_session(True)
         await self._service.delete_subscriptions(list(self._service.subscriptions))
+
+
+def _at(source: Source, url: str) -> Source:
+    return replace(source, options={**source.options, "url": url, "urls": []})
 
 
 def _application_uri(certificate: Any) -> str:

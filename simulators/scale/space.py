@@ -169,6 +169,7 @@ class TagSpace:
 
 
 _OBJECT = ua.NodeClass.Object
+_SERVICE_LEVEL = node_id(ObjectIds.Server_ServiceLevel)
 
 
 class _Nodes(dict[ua.NodeId, NodeData]):
@@ -201,11 +202,14 @@ class ScaleSpace(AddressSpace):
         super().__init__()
         self.tags = tags
         self.skew_ns = 0  # of the server's clock
+        self.service_level = 255
         self._nodes = _Nodes(tags)
 
     def read_attribute_value(self, nodeid: ua.NodeId, attr: AttributeIds) -> ua.DataValue:
         if attr == AttributeIds.Value and (column := self.tags.column(nodeid)) >= 0:
             return self.tags.value(column, server_time(self.skew_ns))
+        if attr == AttributeIds.Value and nodeid == _SERVICE_LEVEL:
+            return ua.DataValue(ua.Variant(self.service_level, ua.VariantType.Byte), status())
         return super().read_attribute_value(nodeid, attr)
 
 

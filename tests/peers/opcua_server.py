@@ -1,7 +1,10 @@
 """An OPC UA server to be killed: `opcua_server.py PORT [--first URI] [--without NODE] [--kinds]`.
 
 Node s=count counts at 10 Hz, s=still stays at 7.5, both in namespace urn:test:plant; with --kinds
-there is one more for each kind of value, the same as the other peers serve.
+there is one more for each kind of value, the same as the other peers serve. With --secured FOLDER
+[PLAIN EXPIRED] it also offers every policy and mode under the folder's certificate.pem and key.pem,
+and takes user "me" with $PASSWORD or any user certificate; on port PLAIN it offers no security, and
+on port EXPIRED all of it under expired.pem.
 """
 
 from __future__ import annotations
@@ -9,9 +12,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 from asyncua import Server, ua
+from asyncua.crypto.permission_rules import User, UserRole
 
 PLANT = "urn:test:plant"
 AT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -58,22 +64,51 @@ KINDS = {
 }
 
 
-async def serve(port: int, first: str, without: str, kinds: bool) -> None:
-    server = Server()
+class Users:
+    def get_user(self, iserver, username=None, password=None, certificate=None):
+        known = username is None or (username, password) == ("me", os.environ["PASSWORD"])
+        return User(role=UserRole.User) if known else None
+
+
+async def server_at(port: int, folder: Path | None = None, file: str = "") -> Server:
+    server = Server(user_manager=Users() if folder else None)
     await server.init()
     server.set_endpoint(f"opc.tcp://127.0.0.1:{port}")
-    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-    if first:
-        other = await server.register_namespace(first)
+    if folder is None:
+        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        return server
+    await server.set_application_uri("urn:test:server")
+    await server.load_certificate(folder / file)
+    await server.load_private_key(folder / "key.pem")
+    server.set_security_policy(
+        [
+            ua.SecurityPolicyType.NoSecurity,
+            *(
+                ua.SecurityPolicyType[f"{policy}_{mode}"]
+                for policy in ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
+                for mode in ("Sign", "SignAndEncrypt")
+            ),
+        ]
+    )
+    return server
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    folder = Path(arguments.secured[0]) if arguments.secured else None
+    for port, file in zip(map(int, arguments.secured[1:]), ("", "expired.pem"), strict=False):
+        await (await server_at(port, folder if file else None, file)).start()
+    server = await server_at(arguments.port, folder, "certificate.pem")
+    if arguments.first:
+        other = await server.register_namespace(arguments.first)
         await server.nodes.objects.add_variable(ua.NodeId("count", other), "count", -1.0)
     index = await server.register_namespace(PLANT)
     nodes = {}
     for name, value in {"count": 0.0, "still": 7.5}.items():
-        if name != without:
+        if name != arguments.without:
             nodes[name] = await server.nodes.objects.add_variable(
                 ua.NodeId(name, index), name, value
             )
-    for name, value in KINDS.items() if kinds else ():
+    for name, value in KINDS.items() if arguments.kinds else ():
         node = await server.nodes.objects.add_variable(ua.NodeId(name, index), name, value.Value)
         await server.write_attribute_value(node.nodeid, value)
     async with server:
@@ -84,11 +119,14 @@ async def serve(port: int, first: str, without: str, kinds: bool) -> None:
 
 
 if __name__ == "__main__":
+    from opcua_space import fill_once
+
     logging.disable(logging.CRITICAL)
+    fill_once()
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("--first", default="")
     parser.add_argument("--without", default="")
     parser.add_argument("--kinds", action="store_true")
-    arguments = parser.parse_args()
-    asyncio.run(serve(arguments.port, arguments.first, arguments.without, arguments.kinds))
+    parser.add_argument("--secured", nargs="*", default=[])
+    asyncio.run(serve(parser.parse_args()))

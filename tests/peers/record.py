@@ -1,8 +1,8 @@
 """Record anew what servers of three makers send: `PYTHONPATH=. python tests/peers/record.py`.
 
 Writes tests/collector/opcua/recordings/MAKER.json: for each handle the node it was made for, and
-the bodies of the PublishResponses and of a ReadResponse of all nodes, as they came. Needs Node.js
-with tests/peers/node_opcua installed, and Maven with Java 17.
+the bodies of the PublishResponses and of a ReadResponse of all nodes, as they came. Needs what
+`make provision` brings.
 """
 
 from __future__ import annotations
@@ -10,38 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from asyncua import Client, ua
 from asyncua.ua.ua_binary import struct_from_binary
 from opcua_server import KINDS
+from stacks import MAKERS, Stack
 
-PEERS = Path(__file__).parent
-RECORDINGS = PEERS.parent / "collector" / "opcua" / "recordings"
-BUILT = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "potline" / "milo"
+RECORDINGS = Path(__file__).parents[1] / "collector" / "opcua" / "recordings"
 PUBLISHINGS = 4
 NODES = [*KINDS, "count"]
-
-
-def command(maker: str, port: int) -> list[str]:
-    """What starts the server of a maker."""
-    if maker == "asyncua":
-        return [sys.executable, str(PEERS / "opcua_server.py"), str(port), "--kinds"]
-    if maker == "node-opcua":
-        return ["node", str(PEERS / "node_opcua" / "kinds.js"), str(port)]
-    return ["java", "-cp", f"{BUILT}/classes:{BUILT}/lib/*", "Peer", str(port)]
-
-
-def build_milo() -> None:
-    """Into the user's cache, once for a version of its sources."""
-    flags = ["-q", "-B", "package", f"-Dpeer.build={BUILT}"]
-    subprocess.run(["mvn", *flags], cwd=PEERS / "milo", check=True)
 
 
 @contextlib.contextmanager
@@ -49,25 +29,13 @@ def serving(maker: str) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    home = PEERS / "node_opcua" / "node_modules" / ".home"
-    home.mkdir(exist_ok=True)
-    server = subprocess.Popen(
-        command(maker, port),
-        env={**os.environ, "HOME": str(home)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    stack = Stack(maker, port)
+    stack.begin()
     try:
-        for _ in range(300):
-            time.sleep(0.1)
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-        else:
-            raise TimeoutError(f"{maker} does not listen")
+        stack.wait()
         yield port
     finally:
-        server.kill()
-        server.wait()
+        stack.kill()
 
 
 async def record(port: int) -> dict[str, object]:
@@ -108,9 +76,8 @@ async def record(port: int) -> dict[str, object]:
 
 
 def main() -> None:
-    build_milo()
     RECORDINGS.mkdir(exist_ok=True)
-    for maker in ("asyncua", "node-opcua", "milo"):
+    for maker in MAKERS:
         with serving(maker) as port:
             recording = asyncio.run(record(port))
         file = RECORDINGS / f"{maker}.json"

@@ -114,6 +114,48 @@ def test_templates_narrow(tmp_path: Path) -> None:
     assert levels[2].address["pointer"] == ""
 
 
+ELEMENTS = (
+    '\n[[tags]]\neach = "cell"\nsource = "pots-{line}"\nnode = "s={id}.levels"\nindex = "{name}"\n'
+    'signals = { bath_level = "0", cathode_drop = "INDEX" }\nlines = ["L1"]\ncells = "001"\n'
+)
+
+
+def test_elements_of_an_array(tmp_path: Path) -> None:
+    plant = made(tmp_path, DEMO + ELEMENTS.replace("INDEX", "12"))
+    address = {tag.id: tag.address for tag in plant.tags}
+    places = [address[f"L1-001.{name}"] for name in ("bath_level", "cathode_drop")]
+    assert [(a["node"], a["index"]) for a in places] == [
+        ("s=L1-001.levels", "0"),
+        ("s=L1-001.levels", "12"),
+    ]
+    assert "index" not in address["L1-001.voltage"]
+    (problem,) = problems(tmp_path, DEMO + ELEMENTS.replace("INDEX", "-1"))
+    assert '"-1" is no element of an array; write one like "0"' in problem
+    (problem,) = problems(tmp_path, DEMO + ELEMENTS.replace("INDEX", "0"))
+    assert "L1-001.bath_level" in problem  # two tags of one element
+
+
+def test_redundant_servers(tmp_path: Path) -> None:
+    url = 'url = "opc.tcp://127.0.0.1:{port}"\nport = { L1 = 48401, L2 = 48402 }\n'
+    assert url in DEMO
+    pairs = 'urls = { L1 = ["opc.tcp://a:1", "opc.tcp://b:1"], '
+    pairs += 'L2 = ["opc.tcp://c:1", "opc.tcp://d:1"] }\n'
+    first, second, _ = made(tmp_path, DEMO.replace(url, pairs + 'redundancy = "hot"\n')).sources
+    assert first.options["url"] == "opc.tcp://a:1"
+    assert second.options["urls"] == ["opc.tcp://c:1", "opc.tcp://d:1"]
+    assert second.options["redundancy"] == "hot"
+    (plain, *_) = made(tmp_path, DEMO).sources
+    assert plain.options["urls"] == ["opc.tcp://127.0.0.1:48401"]
+    for wrong, says in {
+        "": "no address is written",
+        'urls = ["opc.tcp://a:1"]\n': "at least two",
+        'urls = ["opc.tcp://a:1", "opc.tcp://b:{line}"]\n': "placeholders stay empty in a list",
+        'url = "opc.tcp://a:1"\nredundancy = "warm"\n': "is for several servers",
+        'url = "opc.tcp://a:1"\nurls = ["http://b"]\n': "has the wrong form",
+    }.items():
+        assert any(says in text for text in problems(tmp_path, DEMO.replace(url, wrong))), wrong
+
+
 def test_per_signal_tables(tmp_path: Path) -> None:
     text = DEMO.replace(
         'signals = ["current"]\ninterval_s = 1',

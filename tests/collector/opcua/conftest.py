@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
+from peers.opcua_space import fill_once
 
 from plant.model import Plant, Source
 from simulators.scale.server import ScaleServer
 from simulators.scenario import Fault
 
 URI = "urn:test:plant"
+
+fill_once()
 
 
 class Hostile:

@@ -167,8 +167,9 @@ async def test_starts_without_its_server_and_survives_kill_and_permuted_namespac
 
 
 async def test_a_black_hole_is_noticed_and_left_behind(
-    plant_of, opcua_child, collecting, until, proxy_to
+    plant_of, opcua_child, collecting, until, proxy_to, monkeypatch
 ):
+    monkeypatch.setattr("collector.opcua.silence.GONE_S", 3.0)
     await asyncio.to_thread(opcua_child.start)
     async with proxy_to(opcua_child.port) as proxy:
         plant = plant_of(source(proxy.port), rows("count"))
@@ -270,6 +271,8 @@ def test_no_code_path_writes_to_a_controller(file):
         "CreateMonitoredItemsRequest",
         "MonitoredItemCreateRequest",
         "DeleteMonitoredItemsRequest",
+        "SetMonitoringModeRequest",
+        "SetPublishingModeRequest",
         "PublishRequest",
         "RepublishRequest",
         "BrowseRequest",

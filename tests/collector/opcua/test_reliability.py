@@ -124,8 +124,9 @@ async def test_a_new_session_takes_the_subscription_over(hostile, collecting, un
     assert reader.health.resumed == 1
 
 
-async def test_what_was_not_handed_on_is_asked_for_again(hostile, until):
+async def test_what_was_not_handed_on_is_asked_for_again(hostile, until, monkeypatch):
     """The intake does not take anything for a while, and the connection is lost meanwhile."""
+    monkeypatch.setattr("collector.channel._WAITING", 3)
     async with hostile() as server, Proxy("127.0.0.1", _port(server)) as proxy:
         reader = reader_of(server, proxy.port)
         got: set[int] = set()
@@ -135,10 +136,10 @@ async def test_what_was_not_handed_on_is_asked_for_again(hostile, until):
             if delivery.durable is not None:
                 delivery.durable()
             if len(got) == 5:
-                await asyncio.sleep(5)  # more than may wait
+                await asyncio.sleep(2)  # more than may wait
                 proxy.reset()
                 await asyncio.sleep(0.5)
-            if len(got) > 90:
+            if len(got) > 50:
                 break
         await deliveries.aclose()
     assert got == set(range(min(got), max(got) + 1))
@@ -236,7 +237,7 @@ async def test_a_busy_server_is_not_declared_dead(hostile, collecting, until):
     """Answers take longer than the publishing interval, and keep-alives too."""
     async with hostile() as server:
         reader = reader_of(server)
-        await server.misbehave("slow_answers", 1.0)
+        await server.misbehave("slow_answers", 0.5)
         async with collecting(reader) as seen:
             await until(lambda: reader.health.link == "connected", within_s=15)
             server.counting = False

@@ -1,4 +1,5 @@
-"""OPC UA security against real asyncua servers: every policy, and every way to be deceived."""
+"""OPC UA security against real asyncua servers: every way to be deceived. What servers of three
+makers offer and refuse is in test_stacks."""
 
 from __future__ import annotations
 
@@ -12,7 +13,6 @@ from pathlib import Path
 import pytest
 from asyncua import Server, ua
 from asyncua.server.internal_session import InternalSession
-from asyncua.server.standard_address_space import standard_address_space
 from asyncua.server.uaprocessor import UaProcessor
 from peers.authority import Identity, key_of, make, revocation_list
 from structlog.testing import capture_logs
@@ -82,22 +82,6 @@ async def serving(
         yield node
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _one_standard_address_space():
-    """Filled once: a server of each test's own otherwise takes two seconds to begin."""
-    fill, kept = standard_address_space.fill_address_space, {}
-
-    def once(service):
-        if not kept:
-            fill(service)
-            kept.update(service._aspace._nodes)
-        service._aspace._nodes = dict(kept)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(standard_address_space, "fill_address_space", once)
-        yield
-
-
 @pytest.fixture
 def secured(plant_of, free_port, tmp_path):
     """secured(**options): a plant of its own folder with one secured source."""
@@ -160,39 +144,6 @@ async def refusal(plant: Plant, collecting, until) -> str:
         assert not seen.deliveries
         assert reader.health.link == "disconnected"
         return reader.health.last_error
-
-
-@pytest.mark.parametrize(("policy", "mode"), MODES)
-async def test_each_policy_and_mode_with_a_password(
-    policy, mode, secured, password_file, collecting, until
-):
-    plant = secured(policy, mode, username="me", password_file=password_file)
-    trust(plant, identity := good())
-    users = Users()
-    reader = OpcUaReader(plant.sources[0], plant)
-    async with (
-        serving(port_of(plant), identity, policies(*MODES), users),
-        collecting(reader) as seen,
-    ):
-        await until(lambda: seen.values(0) == [1.5], within_s=15)
-    assert set(users.asked) == {("me", PASSWORD)}
-
-
-@pytest.mark.parametrize("mode", ["Sign", "SignAndEncrypt"])
-async def test_a_user_certificate(mode, secured, tmp_path, collecting, until):
-    user = make("user")
-    certificate, key = user.files(tmp_path, "user")
-    files = {"user_certificate_file": str(certificate), "user_key_file": str(key)}
-    plant = secured("Basic256Sha256", mode, **files)
-    trust(plant, identity := good())
-    users = Users()
-    users.certificate = user.der
-    reader = OpcUaReader(plant.sources[0], plant)
-    async with (
-        serving(port_of(plant), identity, policies(*MODES), users),
-        collecting(reader) as seen,
-    ):
-        await until(lambda: seen.values(0) == [1.5], within_s=15)
 
 
 async def test_an_unknown_server_gets_nothing_until_it_is_trusted(
@@ -550,27 +501,6 @@ def at_node(plant: Plant, server, **options: object) -> Plant:
     moved = replace(source, options={**given, "url": url, **options})
     (tag,) = plant.tags
     return replace(plant, sources=(moved,), tags=(replace(tag, address={"node": "s=still"}),))
-
-
-@pytest.mark.servers
-async def test_node_opcua_with_each_policy_it_offers(
-    secured, node_server, password_file, tmp_path, collecting, until
-):
-    server, identity = node_server
-    await asyncio.to_thread(server.start)
-    login = {"username": "me", "password_file": password_file}
-    plant = secured(**login)
-    trust(plant, identity)
-    for policy, mode in MODES:
-        here = at_node(plant, server, security=policy, security_mode=mode)
-        reader = OpcUaReader(here.sources[0], here)
-        async with collecting(reader) as seen:
-            await until(lambda seen=seen: 7.5 in seen.values(0), within_s=20)
-    certificate, key = make("user").files(tmp_path, "user")
-    files = {"user_certificate_file": str(certificate), "user_key_file": str(key)}
-    here = at_node(plant, server, username="", **files)
-    async with collecting(OpcUaReader(here.sources[0], here)) as seen:
-        await until(lambda: 7.5 in seen.values(0), within_s=20)
 
 
 @pytest.mark.servers

@@ -1,7 +1,10 @@
-// One node for each kind of value, as the other peers serve them: `node kinds.js PORT`, in namespace
-// urn:test:plant; s=count counts at 10 Hz. No security.
+// One node for each kind of value, as the other peers serve them: `node kinds.js PORT [FOLDER [PLAIN EXPIRED]]`,
+// in namespace urn:test:plant; s=count counts at 10 Hz. With FOLDER it also offers every policy and mode under its
+// certificate.pem and key.pem, and takes user "me" with $PASSWORD or any user certificate; on port PLAIN it
+// offers no security, and on port EXPIRED all of it under expired.pem.
 "use strict";
 const { OPCUAServer } = require("node-opcua-server");
+const { security } = require("./security");
 const { Variant, VariantArrayType, DataType } = require("node-opcua-variant");
 const { StatusCodes, StatusCode } = require("node-opcua-status-code");
 const { DataValue } = require("node-opcua-data-value");
@@ -64,15 +67,30 @@ const TIMES = {
   },
 };
 
+const serverAt = (port, folder, file) =>
+  new OPCUAServer({
+    hostname: "127.0.0.1",
+    host: "127.0.0.1",
+    port: +port,
+    ...(folder
+      ? { ...security(folder, file), allowAnonymous: true }
+      : { serverCertificateManager: undefined, securityPolicies: ["None"], securityModes: [1] }),
+  });
+
 async function main() {
-  const server = new OPCUAServer({ hostname: "127.0.0.1", host: "127.0.0.1", port: +process.argv[2] });
+  const [port, folder, plain, expired] = process.argv.slice(2);
+  if (plain) {
+    await serverAt(plain).start();
+    await serverAt(expired, folder, "expired.pem").start();
+  }
+  const server = serverAt(port, folder, "certificate.pem");
   await server.initialize();
   const space = server.engine.addressSpace;
   const plant = space.registerNamespace("urn:test:plant");
-  const folder = plant.addFolder("ObjectsFolder", { browseName: "plant" });
+  const own = plant.addFolder("ObjectsFolder", { browseName: "plant" });
   const add = (name, dataType, get) =>
     plant.addVariable({
-      componentOf: folder,
+      componentOf: own,
       browseName: name,
       nodeId: `s=${name}`,
       dataType,
@@ -89,7 +107,7 @@ async function main() {
     add(name, DataType[value.dataType || DataType.Double], () => data);
   }
   const count = plant.addVariable({
-    componentOf: folder,
+    componentOf: own,
     browseName: "count",
     nodeId: "s=count",
     dataType: "Double",

@@ -6,30 +6,10 @@
 // trust list there, and takes user "me" with PASSWORD, or any user certificate. ACCEPT=1: it trusts any client.
 "use strict";
 const fs = require("node:fs");
-const path = require("node:path");
 const { OPCUAServer } = require("node-opcua-server");
 const { Variant, DataType } = require("node-opcua-variant");
 const { StatusCodes } = require("node-opcua-status-code");
-const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
-
-function security(folder) {
-  const manager = (name, accept) =>
-    new OPCUACertificateManager({
-      rootFolder: path.join(folder, name),
-      automaticallyAcceptUnknownCertificate: accept,
-    });
-  return {
-    certificateFile: path.join(folder, "certificate.pem"),
-    privateKeyFile: path.join(folder, "key.pem"),
-    serverCertificateManager: manager("pki", process.env.ACCEPT === "1"),
-    userCertificateManager: manager("users", true),
-    serverInfo: { applicationUri: "urn:test:server" },
-    allowAnonymous: false,
-    userManager: {
-      isValidUser: (name, password) => name === "me" && password === process.env.PASSWORD,
-    },
-  };
-}
+const { security } = require("./security");
 
 function serveNodes(space, uri, nodes) {
   const own = space.registerNamespace(uri);
@@ -56,7 +36,7 @@ async function main() {
     host: "127.0.0.1",
     port: Number(process.argv[2]),
     ...(process.env.SECURED
-      ? security(process.env.SECURED)
+      ? security(process.env.SECURED, "certificate.pem")
       : { serverCertificateManager: undefined }),
     serverCapabilities: {
       operationLimits: { maxMonitoredItemsPerCall: 2, maxNodesPerRead: 3 },
