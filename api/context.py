@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 
 from api.live import LiveHub
+from api.pair_status import PairStatus
 from api.source_status import SourceStatus
 from plant.model import Plant
 from store.alarms import AlarmTable
@@ -24,6 +25,10 @@ def reachable() -> str:
     return ""
 
 
+def alone() -> None:
+    return None
+
+
 @dataclass
 class Context:
     plant: Plant
@@ -36,6 +41,7 @@ class Context:
     entries: Entries
     sources: Callable[[], Sequence[SourceStatus]]
     store_error: Callable[[], str] = reachable  # why the writer cannot write, "" while it can
+    pair: Callable[[], PairStatus | None] = alone  # None: this collector has no second one
     registry: CollectorRegistry = field(
         default_factory=CollectorRegistry
     )  # the wiring adds its own

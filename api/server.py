@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from api.live import LiveHub
 
@@ -32,14 +33,25 @@ class Server(uvicorn.Server):
     def __init__(self, app: FastAPI, live: LiveHub) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
+                self._answer,
+                interface="asgi3",
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=CLOSING_S,
             )
         )
+        self._app = app
         self._live = live
+
+    def show(self, app: FastAPI, live: LiveHub) -> None:
+        """Answer by this application from now on. Requests under way end by the one before; its
+        streams end, and their clients come again."""
+        before, self._app, self._live = self._live, app, live
+        before.close()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

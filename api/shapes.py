@@ -380,5 +380,18 @@ class LedgerBody(Body):
     sources: dict[str, LedgerRowBody]
 
 
+class PairBody(Body):
+    name: str
+    role: Literal["active", "standby"]
+    since: str = Field(description="when the role last changed")
+    reason: str
+    epoch: int = Field(description="take-overs of both; of two active ones the higher stands")
+    peer: str = Field(description="the other one; empty: not heard yet")
+    peer_active: bool
+    peer_age_s: float | None = Field(description="since it was heard")
+    trouble: str = Field(description="why it is not heard")
+
+
 class HealthBody(Body):
     status: Literal["ok"]
+    pair: PairBody | None = Field(default=None, description="of a pair of collectors")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from collector.carry import Move
 from plant.batch import SECOND, Batch
 from plant.model import Plant
 
@@ -46,6 +47,14 @@ class Watermarks:
         self.advanced_at[newest > self.newest] = now
         self.newest = newest
         self._past.append((now, newest))
+
+    def take_over(self, other: Watermarks, move: Move) -> None:
+        """Go on from those of another plant file."""
+        nothing = np.zeros(len(self.plant.sources), np.int64)
+        self.newest = move.carried("source", other.newest, nothing)
+        self.advanced_at = move.carried("source", other.advanced_at, nothing)
+        past = ((seen, move.carried("source", newest, nothing)) for seen, newest in other._past)
+        self._past = deque(past)
 
     def due(self, now: int) -> int:
         """Frames that end at or before this time may be closed. 0 before the first sample."""

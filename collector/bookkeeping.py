@@ -95,6 +95,10 @@ class Bookkeeper:
             day = self._after(day)
         self._mark(start, self._end_of(end - 1), DAYS)
 
+    def take_over(self, before: Bookkeeper) -> None:
+        """What was due there, and could not be written while the store was away, is due here."""
+        self._due |= before._due
+
     def refresh(self, from_time: int | None = None) -> list[int]:
         """Write again the rows that late values, new entries or restated days touch; with a time
         [ns], all that rest on what is kept from then on. -> ends of days whose rows changed

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from analytics.beat.assess import assess, new_state
 from analytics.beat.assessment import Assessment, State
 from analytics.beat.frame import Frame, Held
 from collector.beats import IDLE_NS
+from collector.carry import Labels, Move, carried
 from collector.frames import FrameBuilder
 from plant.batch import SECOND, Batch
 from plant.model import Plant
@@ -22,21 +23,6 @@ from store.history import History
 from store.spool import Checkpoint
 
 CHUNK_ROWS = 500_000
-
-
-def fingerprint(plant: Plant) -> str:
-    """What a saved state depends on: the order of tags and cells, rules, calendar, beat. Factors
-    and what figures are multiplied with is not in it: a state outlives a change of those."""
-    rows = [repr((t.id, t.interval_s, t.hold_s)) for t in plant.tags]
-    rows += [repr((c.id, c.target_voltage_V)) for c in plant.cells]
-    rows += [repr(alarm) for alarm in plant.alarms]
-    for line in plant.lines:
-        rows.append(repr((line.id, line.extrapolated_voltage_V, line.anode_effect)))
-    rows += [repr(b.id) for b in plant.boilers]
-    rows += [repr((n, a.dtype.descr, a.shape)) for n, a in new_state(plant).arrays.items()]
-    site = plant.site
-    rows.append(repr((site.time_zone, site.shifts, plant.time.beat_s)))
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
 @dataclass(slots=True)
@@ -53,25 +39,41 @@ class Run:
 
     @classmethod
     def restored(cls, plant: Plant, checkpoint: Checkpoint) -> Run | None:
-        """The run of a checkpoint, None when it belongs to another plant file."""
-        arrays = dict(State.from_bytes(checkpoint.blob).arrays)
-        if str(arrays.pop("fingerprint")) != fingerprint(plant):
-            return None
-        held = Held(arrays.pop("held_times"), arrays.pop("held_values"), arrays.pop("held_quality"))
-        return cls(plant, FrameBuilder(plant, checkpoint.beat, held), State(arrays))
+        """The run of a checkpoint, which may be of another plant file: what both name goes on.
+        None where nothing can, see `carried`."""
+        return cls._of(plant, checkpoint.beat, State.from_bytes(checkpoint.blob).arrays)
+
+    def moved(self, plant: Plant, move: Move) -> Run:
+        """The same under another plant file with the same calendar, waiting samples included."""
+        run = self._of(plant, self.builder.start, self._saved(), move)
+        if run is None:
+            raise ValueError("the windows of the plant files begin at different times")
+        run.builder.take_over(self.builder, move.batch)
+        return run
 
     def checkpoint(self) -> Checkpoint:
+        return Checkpoint(self.builder.start, State(self._saved()).to_bytes())
+
+    @classmethod
+    def _of(
+        cls, plant: Plant, start: int, saved: Mapping[str, NDArray[Any]], move: Move | None = None
+    ) -> Run | None:
+        arrays = carried(plant, saved, move)
+        if arrays is None:
+            return None
+        del arrays["labels"]
+        held = Held(arrays.pop("held_times"), arrays.pop("held_values"), arrays.pop("held_quality"))
+        return cls(plant, FrameBuilder(plant, start, held), State(arrays))
+
+    def _saved(self) -> dict[str, NDArray[Any]]:
         held = self.builder.held
-        state = State(
-            {
-                **self.state.arrays,
-                "held_times": held.times,
-                "held_values": held.values,
-                "held_quality": held.quality,
-                "fingerprint": np.array(fingerprint(self.plant)),
-            }
-        )
-        return Checkpoint(self.builder.start, state.to_bytes())
+        return {
+            **self.state.arrays,
+            "held_times": held.times,
+            "held_values": held.values,
+            "held_quality": held.quality,
+            "labels": Labels.of(self.plant).blob,
+        }
 
     def beats(
         self, until: int, longest: int = 1, alarms: bool = True

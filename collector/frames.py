@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,9 +62,14 @@ class FrameBuilder:
         """Leave out the beats before the one that holds `time`."""
         self.start = max(self.start, time - time % self.beat_ns)
 
-    def take_over(self, other: FrameBuilder) -> None:
-        """Take the waiting samples of a builder that stands at the same beat."""
-        self._pending = other._pending
+    def take_over(self, other: FrameBuilder, moved: Callable[[Batch], Batch] | None = None) -> None:
+        """Take the waiting samples of a builder that stands at the same beat; `moved` into the
+        columns of this one where its plant file is another."""
+        if moved is None:
+            self._pending = other._pending
+            return
+        for part in other._before(np.iinfo(np.int64).max):
+            self.add(moved(part))
 
     def _before(self, end: int) -> list[Batch]:
         """Take the waiting samples before `end`."""

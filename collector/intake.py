@@ -15,6 +15,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from collector.carry import Columns, Move
 from collector.screen import CAUSES, Gaps, Track, screen
 from collector.source import Delivery
 from plant.batch import Batch, Quality
@@ -37,6 +38,10 @@ PASSING = {
 """What SQLite says of a disk that is full, slow or away; anything else is a bug."""
 
 log = structlog.get_logger()
+
+
+Waiting = tuple[Delivery, int, Columns]
+"""What came, when [ns], and where the columns of its reader are."""
 
 
 @dataclass(slots=True)
@@ -68,11 +73,21 @@ class Intake:
         self._clock = clock
         self._began = clock()
         self._track = Track.of(spool.last_times())
-        self._queue: asyncio.Queue[tuple[Delivery, int]] = asyncio.Queue(WAITING)
+        self._queue: asyncio.Queue[Waiting] = asyncio.Queue(WAITING)
         self._thread = ThreadPoolExecutor(1, "spool")
-        self._tags_of = {
-            source.id: plant.source_of_tag == i for i, source in enumerate(plant.sources)
-        }
+        self._tags_of = _tags_of(plant)
+        self.still = asyncio.Lock()  # whoever holds it knows that nothing is being committed
+
+    def adopt(self, plant: Plant, spool: Spool, move: Move) -> None:
+        """Go on with another plant file and its spool. Call it while holding `still`: what waits
+        and was not committed is then of the new one."""
+        fresh = Track.of(spool.last_times())
+        self._track = Track(
+            fresh.newest,
+            move.carried("tag", self._track.values, fresh.values),
+            move.carried("tag", self._track.awaiting, fresh.awaiting),
+        )
+        self._plant, self._spool, self._tags_of = plant, spool, _tags_of(plant)
 
     @property
     def waiting(self) -> int:
@@ -83,9 +98,10 @@ class Intake:
         """int64[tags]: the newest time of each tag that was ever kept."""
         return self._track.newest.copy()
 
-    async def put(self, delivery: Delivery) -> None:
-        """Hand in a delivery; returns when there is room for it. `durable` comes later."""
-        await self._queue.put((delivery, self._clock()))
+    async def put(self, delivery: Delivery, columns: Columns | None = None) -> None:
+        """Hand in a delivery; returns when there is room for it. `durable` comes later. columns: of
+        its reader, where that may be of an earlier plant file."""
+        await self._queue.put((delivery, self._clock(), columns or Columns()))
 
     async def run(self) -> None:
         """Commit what is put, for ever."""
@@ -95,7 +111,8 @@ class Intake:
             while rows < ROWS and not self._queue.empty():
                 waiting.append(self._queue.get_nowait())
                 rows += len(waiting[-1][0].batch)
-            await self._commit(waiting)
+            async with self.still:
+                await self._commit(waiting)
             for _ in waiting:
                 self._queue.task_done()
 
@@ -103,22 +120,30 @@ class Intake:
         """Return when all that was put is durable."""
         await self._queue.join()
 
-    async def _commit(self, waiting: Sequence[tuple[Delivery, int]]) -> None:
+    async def _commit(self, waiting: Sequence[Waiting]) -> None:
         received: Counter[str] = Counter()
         refused: Counter[tuple[str, str]] = Counter()
         kept: list[Batch] = []
         suspects: list[NDArray[np.bool_]] = []
         gaps: list[Gap] = []
-        for delivery, now in waiting:
+        for delivery, now, columns in waiting:
             source = delivery.source
-            accepted, faults = screen(self._plant, delivery.batch, now)
+            placed, gone = columns.place(delivery.batch)
+            accepted, faults = screen(self._plant, placed, now)
+            if gone:
+                faults["tag_removed"] = gone
+            again = accepted.times == self._track.newest[accepted.tags]
+            if again.any():  # others that are not newer are looked for in the store
+                faults["duplicate"] = int(again.sum())
+                accepted = accepted.take(~again)
             for reason, count in (*delivery.refused.items(), *faults.items()):
                 refused[source, reason] += count
                 received[source] += count
             if delivery.resumed:
                 self._track.resume(self._tags_of[source], self._began)
             for cause, tags in delivery.missing.items():
-                self._track.miss(tags, cause)
+                here = columns.of(tags)
+                self._track.miss(here[here >= 0], cause)
             suspect, accepted, found = self._track.follow(self._plant, accepted)
             kept.append(accepted)
             suspects.append(suspect)
@@ -136,7 +161,7 @@ class Intake:
             segment = await self._append(append)
         self.counts.received += received
         self.counts.refused += refused
-        for delivery, _ in waiting:
+        for delivery, _, _ in waiting:
             if delivery.durable is not None:
                 delivery.durable()
         if segment:  # what the spool had to give up is not computed either
@@ -172,6 +197,11 @@ class Intake:
         rows = zip(found.tags, found.starts, found.ends, found.causes, strict=True)
         tags = self._plant.tags
         return [Gap(tags[t].id, int(s), int(e), CAUSES[int(c)]) for t, s, e, c in rows]
+
+
+def _tags_of(plant: Plant) -> dict[str, NDArray[np.bool_]]:
+    """bool[tags] by source."""
+    return {source.id: plant.source_of_tag == i for i, source in enumerate(plant.sources)}
 
 
 def _may_pass(error: Exception) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from analytics.beat.assessment import Assessment
 from analytics.beat.frame import Frame
 from collector.beats import Watermarks
+from collector.carry import Move
 from collector.forward import Run
 from collector.restating import MINUTE_NS, Restating
 from plant.batch import Batch
@@ -61,7 +62,7 @@ class Pipeline:
         if checkpoint is not None:
             self.run = Run.restored(self.plant, checkpoint)
             if self.run is None:
-                log.warning("the plant file has changed: running windows start afresh")
+                log.warning("the calendar or potline has changed: running windows start afresh")
                 return
             recent = self.spool.recent_from()
             if recent is not None and recent < checkpoint.beat:
@@ -76,6 +77,13 @@ class Pipeline:
             if checkpoint:
                 self.restatements.note(begin, now, "the store was away at a restart")
         self.feed(since, now)
+
+    def take_over(self, before: Pipeline, move: Move) -> None:
+        """Go on where the pipeline of another plant file stands; both are at rest. A restatement
+        under way there begins anew."""
+        self.run = None if before.run is None else before.run.moved(self.plant, move)
+        self.watermarks.take_over(before.watermarks, move)
+        self._inbox = deque(move.batch(batch) for batch in before._inbox)
 
     def feed(self, batch: Batch, now: int) -> None:
         """Take samples that are in the spool. `now`: when they arrived, ns."""

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
+from collector.carry import Move
+from collector.feed import Feed, Reads
 from collector.file import FileReader
 from collector.folder import FolderReader
+from collector.in_turn import InTurn, Turn
 from collector.intake import Intake
 from collector.modbus.reader import ModbusReader
 from collector.mqtt.reader import MqttReader
 from collector.opcua.reader import OpcUaReader
 from collector.replay import ReplayReader
-from collector.source import Delivery, Link, SourceReader
+from collector.source import Link, SourceReader
 from collector.sparkplug.reader import SparkplugReader
 from plant.batch import SECOND
 from plant.model import Plant, Source
 
 DRAIN_S = 10.0
-SKEW_OVER_S = 60.0
+BESIDE = {"opcua"}
+"""Kinds of sources that may be connected to twice at a time."""
+BESIDE_S = 60.0
+"""A connection that was changed ends after so long, whether or not the new one brings anything."""
+PUBLISHINGS = 3
+"""So many publishing intervals after the new one brought its first samples."""
+
+log = structlog.get_logger()
 
 # Each is made with the newest kept time of each tag, int64[tags].
 READERS: dict[str, Callable[[Source, Plant, NDArray[np.int64]], SourceReader]] = {
@@ -58,48 +68,36 @@ class SourceStatus:
     unresolved: dict[str, str]
 
 
-@dataclass(slots=True)
-class Arrivals:
-    """What came of one source, and when."""
-
-    received: int = 0
-    last: int = 0  # ns, ours
-    lag_s: float = float("nan")
-    _lags: deque[tuple[int, float]] = field(default_factory=deque)  # of the last minute
-
-    def see(self, delivery: Delivery, now: int) -> None:
-        self.received += len(delivery.batch) + sum(delivery.refused.values())
-        if not len(delivery.batch):
-            return
-        self.last = now
-        self.lag_s = (now - int(delivery.batch.times.max())) / SECOND
-        self._lags.append((now, self.lag_s))
-        while self._lags[0][0] < now - SKEW_OVER_S * SECOND:
-            self._lags.popleft()
-
-    def skew_s(self, now: int) -> float:
-        """The smallest lag is what the transport allows: what it lacks to zero is the clocks'."""
-        recent = [lag for seen, lag in list(self._lags) if seen >= now - SKEW_OVER_S * SECOND]
-        return -min(recent, default=float("nan"))
-
-
 class Supervisor:
-    """`run` collects from every source until cancelled, then commits what is still waiting."""
+    """`run` collects from every source until cancelled, then commits what is still waiting.
 
-    def __init__(self, plant: Plant, intake: Intake) -> None:
+    Under another plant file a reader whose source and tags are the same goes on untouched. One that
+    can have two connections gets a successor, and ends when that brings samples. Any other makes
+    way first: what it has not acknowledged its broker or folder keeps for the successor.
+    """
+
+    def __init__(self, plant: Plant, intake: Intake, turn: Turn | None = None) -> None:
+        """turn: of a pair of collectors, whose it is to read what gives its samples once."""
         self._plant = plant
         self._intake = intake
+        self._turn = turn
+        self._tasks: asyncio.TaskGroup | None = None
+        self._parting: set[Feed] = set()
         newest = intake.newest_times()
-        self.readers = {s.id: READERS[s.kind](s, plant, newest) for s in plant.sources}
-        self._arrivals = {s.id: Arrivals() for s in plant.sources}
+        self._feeds = {s.id: self._feed(s, newest) for s in plant.sources}
+
+    @property
+    def readers(self) -> dict[str, SourceReader]:
+        return {id_: feed.reader for id_, feed in self._feeds.items()}
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             committer = tasks.create_task(self._intake.run())
             try:
-                async with asyncio.TaskGroup() as readers:
-                    for source, reader in self.readers.items():
-                        readers.create_task(self._collect(source, reader), name=source)
+                async with asyncio.TaskGroup() as self._tasks:
+                    for feed in self._feeds.values():
+                        self._start(feed)
+                    await asyncio.Event().wait()  # others may begin later
             finally:
                 drained = asyncio.ensure_future(self._intake.drain())
                 await asyncio.wait(
@@ -108,11 +106,73 @@ class Supervisor:
                 drained.cancel()
                 committer.cancel()
 
-    async def _collect(self, source: str, reader: SourceReader) -> None:
-        async with aclosing(reader.deliveries()) as deliveries:
+    async def make_way(self, plant: Plant) -> None:
+        """End the readers of sources that this plant file has no more, or that it reads otherwise
+        over the only connection they can have. Their sources wait until `adopt`."""
+        kinds, reads = {s.id: s.kind for s in plant.sources}, Reads.of(plant)
+        for feed in (*self._feeds.values(), *self._parting):
+            id_ = feed.source.id
+            beside = {kinds.get(id_), feed.source.kind} <= BESIDE
+            if not beside and reads.get(id_) != feed.reads:
+                await feed.leave()
+
+    def adopt(self, plant: Plant, move: Move | None) -> None:
+        """Read what this plant file says, after `make_way` and the intake. No move: it is the one
+        before, and who made way begins again."""
+        self._plant = plant
+        before, self._feeds = self._feeds, {}
+        if move is not None:
+            for feed in (*before.values(), *self._parting):
+                feed.columns.move(move)
+        newest = self._intake.newest_times()
+        for source in plant.sources:
+            old = before.get(source.id)
+            goes_on = old is not None and old.task is not None
+            if old is not None and goes_on and old.reads == Reads.of(plant)[source.id]:
+                self._feeds[source.id] = old
+                continue
+            feed = self._feeds[source.id] = self._feed(source, newest)
+            if old is not None and goes_on:
+                feed.before, feed.came = old, old.came
+                self._parting.add(old)
+            self._start(feed)
+
+    def _feed(self, source: Source, newest: NDArray[np.int64]) -> Feed:
+        reader = READERS[source.kind](source, self._plant, newest)
+        if self._turn is not None and source.taken_once:
+            reader = InTurn(reader, self._turn)
+        return Feed(source, reader, Reads.of(self._plant)[source.id])
+
+    def _start(self, feed: Feed) -> None:
+        if self._tasks is not None:
+            feed.task = self._tasks.create_task(self._collect(feed), name=feed.source.id)
+            if feed.before is not None:
+                self._tasks.create_task(self._part(feed, feed.before))
+
+    async def _collect(self, feed: Feed) -> None:
+        async with aclosing(feed.reader.deliveries()) as deliveries:
             async for delivery in deliveries:
-                self._arrivals[source].see(delivery, time.time_ns())
-                await self._intake.put(delivery)
+                if feed.leaving:
+                    await asyncio.Event().wait()  # it is not acknowledged, so it comes again
+                await self._intake.put(feed.take(delivery, time.time_ns()), feed.columns)
+
+    async def _part(self, feed: Feed, before: Feed) -> None:
+        """End the reader before, once its successor brings samples and what was sampled until then
+        has had time to come."""
+        until = time.monotonic() + BESIDE_S
+        while not (feed.brings or feed.leaving) and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)  # deliveries give no signal
+        if not (feed.brings or feed.leaving):
+            log.warning(
+                "nothing comes over the new connection, and the one before ends",
+                source=feed.source.id,
+                after_s=BESIDE_S,
+            )
+        interval_s = before.source.options.get("publishing_interval_s", 1.0)
+        await asyncio.sleep(PUBLISHINGS * interval_s)
+        await before.leave()
+        self._parting.discard(before)
+        feed.before = None
 
     def statuses(self) -> Sequence[SourceStatus]:
         """One for each source, in the plant's order."""
@@ -120,8 +180,7 @@ class Supervisor:
         return [self._status(source, now) for source in self._plant.sources]
 
     def _status(self, source: Source, now: int) -> SourceStatus:
-        health = self.readers[source.id].health
-        came = self._arrivals[source.id]
+        health, came = self._feeds[source.id].reader.health, self._feeds[source.id].came
         age_s = (now - came.last) / SECOND if came.last else float("inf")
         return SourceStatus(
             id=source.id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,17 @@ from zoneinfo import ZoneInfo
 from plant.alarms import read_alarms
 from plant.equipment import Equipment, read_equipment
 from plant.factors import shipped_factors, shipped_signals, unit_of
-from plant.model import Factor, Plant, Signal, Site, SpoolSettings, StoreSettings, TimeSettings
+from plant.model import (
+    Factor,
+    PairSettings,
+    Plant,
+    Signal,
+    Site,
+    Source,
+    SpoolSettings,
+    StoreSettings,
+    TimeSettings,
+)
 from plant.outputs import read_outputs
 from plant.problems import PlantError, Problems
 from plant.rows import Rows
@@ -27,6 +37,7 @@ from plant.schema import (
     StoreRow,
     TimeRow,
 )
+from plant.schema.pair import PairRow
 from plant.schema.tags import SignalRow, TagsCsvRow, TagsRow
 from plant.sources import read_sources
 from plant.suggest import closest, did_you_mean
@@ -54,6 +65,7 @@ def load(path: str | Path, figure_names: Mapping[str, set[str]] | None = None) -
     store = rows.one("store", StoreRow)
     spool = rows.one("spool", SpoolRow)
     api = rows.one("api", ApiRow)
+    pair = rows.one("pair", PairRow) if "pair" in raw else None
     site_id = site_row.id if site_row else "site"
 
     factors = _factors(rows)
@@ -68,6 +80,9 @@ def load(path: str | Path, figure_names: Mapping[str, set[str]] | None = None) -
         replace(source, options=_anchored(source.options, file.parent))
         for source in read_sources(rows.list_of("source"), rows.ids("line"), site_id, problems)
     )
+    if pair:
+        sources = tuple(_named_apart(source, pair.name) for source in sources)
+        _check_pair(pair, sources, problems)
     reader = TagReader(signals, _entities(site_id, equipment), rows.ids("line"), sources, problems)
     for i, tags_row in rows.all("tags", TagsRow):
         reader.template(i, tags_row)
@@ -110,6 +125,7 @@ def load(path: str | Path, figure_names: Mapping[str, set[str]] | None = None) -
         time=TimeSettings(**time.model_dump()),
         api=api.model_dump(),
         outputs=outputs,
+        pair=PairSettings(**_anchored(pair.model_dump(), file.parent)) if pair else None,
     )
 
 
@@ -305,6 +321,26 @@ def _check_store(row: StoreRow, problems: Problems) -> None:
     if bool(row.token_file) == bool(row.token_env):
         found = "both are written" if row.token_file else "missing"
         problems.add(("store", "token_file"), f'{found}; write token_file = "…" or token_env = "…"')
+
+
+def _check_pair(row: PairRow, sources: Sequence[Source], problems: Problems) -> None:
+    if row.listen == row.peer:
+        problems.add(("pair", "peer"), "is where this one listens; write the other one's address")
+    for source in sources:
+        if group := source.options.get("share"):
+            problems.add(
+                ("pair",),
+                f'source "{source.id}" shares its messages with the group "{group}"; each of a '
+                "pair needs all of them, leave share out",
+            )
+
+
+def _named_apart(source: Source, name: str) -> Source:
+    """Of two clients with the same id a broker would throw out one, again and again."""
+    options = dict(source.options)
+    if "client_id" in options:
+        options["client_id"] += f"-{name}"
+    return replace(source, options=options)
 
 
 def _entities(site: str, equipment: Equipment) -> list[Entity]:

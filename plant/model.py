@@ -73,6 +73,11 @@ class Source:
     stale_after_s: float
     options: Mapping[str, Any]
 
+    @property
+    def taken_once(self) -> bool:
+        """It gives its samples once: of a pair of collectors only the active takes them."""
+        return self.kind in ("file", "folder", "replay")
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -280,6 +285,21 @@ class SpoolSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PairSettings:
+    """Two collectors of one plant. Addresses are "host:port"."""
+
+    name: str  # of this one
+    listen: str
+    peer: str
+    secret_file: str
+    secret_env: str
+    priority: int = 1
+    heartbeat_s: float = 0.5
+    lease_s: float = 3.0
+    shared_store: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class TimeSettings:
     beat_s: float = 1.0
     lateness_s: float = 3.0
@@ -309,6 +329,7 @@ class Plant:
     api: Mapping[str, Any] = field(default_factory=dict)  # host, port
     spool: SpoolSettings = SpoolSettings()
     outputs: tuple[Output, ...] = ()
+    pair: PairSettings | None = None
 
     def entities(self, kind: EntityKind) -> tuple[str, ...]:
         """Ids of one kind, in array order."""

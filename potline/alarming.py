@@ -21,7 +21,7 @@ class AlarmSink:
 
     def __call__(self, frame: Frame, assessment: Assessment) -> None:
         """Apply what the beat raised and cleared."""
-        if len(assessment.transitions):
+        if len(assessment.transitions) or self._table.waiting:
             self._apply(assessment.transitions)
 
     def reconcile(self, old: State, new: State, time: int) -> None:

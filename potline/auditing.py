@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import typer
 
+from plant.model import Signal, Tag
 from potline.exits import FOUND, Failure
 from potline.opening import Kept, kept
 from potline.tables import print_json, print_rows
+from store.open import open_store
+from store.records import SourceLedger
+from store.shared import BY_PEER, is_shared
 
 TRIES = 5
 """The ledger and the store are read one after the other while a run goes on; a difference counts
@@ -75,18 +82,16 @@ def audit_plant(path: Path, as_json: bool) -> None:
 
 def audit_rows(opened: Kept) -> list[dict[str, Any]]:
     """One row a source: ledger, its difference, and what the store itself counts."""
-    plant = opened.plant
     before = opened.spool.ledger()
-    counted = opened.store.count(0, np.iinfo(np.int64).max)
+    counted = _counted(opened)
     after = opened.spool.ledger()
+    in_store = _by_source(opened.spool.tags(), counted, after)
     rows = []
-    ids = [source.id for source in plant.sources]
     for source, entry in after.items():
-        of_source = plant.source_of_tag == (ids.index(source) if source in ids else -1)
-        in_store = int(counted[of_source].sum())
         # Between the two readings the writer may have moved on: the store may hold any of these.
-        low = before[source].stored if source in before else 0
-        store_difference = min(in_store - low, 0) + max(in_store - entry.stored, 0)
+        low = _in_store(before[source]) if source in before else 0
+        found = in_store.get(source, 0)
+        more = 0 if is_shared(opened.plant) else found - entry.stored  # of the other one
         rows.append(
             {
                 "source": source,
@@ -95,8 +100,55 @@ def audit_rows(opened: Kept) -> list[dict[str, Any]]:
                 "spooled": entry.spooled,
                 "rejected": dict(entry.rejected),
                 "difference": entry.balance,
-                "in_store": in_store,
-                "store_difference": store_difference,
+                "in_store": found,
+                "store_difference": min(found - low, 0) + max(more, 0),
             }
         )
     return rows
+
+
+def _counted(opened: Kept) -> dict[str, int]:
+    """By tag what the store has, of tags too that the plant file has no more."""
+    plant = opened.plant
+    gone = {tag for tag, _ in opened.spool.tags()} - plant.column_of.keys()
+    tags = plant.tags + tuple(
+        _gone(column, tag) for column, tag in enumerate(sorted(gone), len(plant.tags))
+    )
+    store = open_store(replace(plant, tags=tags)) if gone else opened.store
+    try:
+        counts = store.count(0, np.iinfo(np.int64).max)
+    finally:
+        if gone:
+            store.close()
+    return dict(zip((tag.id for tag in tags), counts.tolist(), strict=True))
+
+
+def _gone(column: int, tag: str) -> Tag:
+    """As much of a tag as a store must know to count it."""
+    entity, _, name = tag.rpartition(".")
+    signal = Signal(name, "cell", "", "gauge", -inf, inf, inf, "", "")
+    return Tag(column, tag, entity, signal, "", {}, "", 1.0, 0.0, -inf, inf, 1.0, inf)
+
+
+def _by_source(
+    known: Sequence[tuple[str, str]], counted: Mapping[str, int], ledger: Mapping[str, SourceLedger]
+) -> dict[str, int]:
+    """What the store has of each source. Of a tag that was read from several in turn the store does
+    not say how much of which: they get what their ledgers name, the last one the rest."""
+    sources_of: dict[str, list[str]] = {}
+    for tag, source in known:
+        sources_of.setdefault(tag, []).append(source)
+    found: Counter[str] = Counter()
+    for tag, sources in sorted(sources_of.items(), key=lambda row: len(row[1])):
+        left = counted.get(tag, 0)
+        for source in sources[:-1]:
+            share = min(left, max(ledger[source].stored - found[source], 0))
+            found[source] += share
+            left -= share
+        found[sources[-1]] += left
+    return found
+
+
+def _in_store(entry: SourceLedger) -> int:
+    """What it must have: of us, and of the other one of a pair."""
+    return entry.stored + entry.rejected.get(BY_PEER, 0)

@@ -63,6 +63,11 @@ class Booking:
         """Figures of [start, end) ns may be others than before."""
         self._keeper.restated(start, end)
 
+    def take_over(self, before: Booking) -> None:
+        """Go on from that of another plant file."""
+        self._midnight, self._ended = before._midnight, before._ended
+        self._keeper.take_over(before._keeper)
+
     def step(self, now: int) -> None:
         """Write what is due. While the store is away or the disk full it stays due."""
         if not self._ended and now - self._looked < LOOK_NS:

@@ -12,7 +12,6 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from api.metrics_table import Reading, fill
-from api.server import Server
 from collector.mqtt.session import Session
 from collector.opcua.certificates import thumbprint
 from plant.batch import SECOND
@@ -23,9 +22,8 @@ if TYPE_CHECKING:
 
 
 class Instruments(Collector):
-    def __init__(self, stack: Stack, server: Server) -> None:
+    def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._server = server
 
     def describe(self) -> list[Metric]:
         return []
@@ -39,8 +37,11 @@ class Instruments(Collector):
         yield from self._writer()
         yield from self._figures()
         yield from self._certificates()
-        yield "http_connections", (), len(self._server.server_state.connections)
-        yield "http_requests", (), self._server.server_state.total_requests
+        yield from self._pair()
+        if self._stack.server is not None:
+            state = self._stack.server.server_state
+            yield "http_connections", (), len(state.connections)
+            yield "http_requests", (), state.total_requests
         yield "process_threads", (), threading.active_count()
 
     def _sources(self) -> Iterator[Reading]:
@@ -85,6 +86,18 @@ class Instruments(Collector):
         yield "anode_effects", (), len(stack.anode_effects)
         yield "restatements_not_done", (), restating.not_done
         yield "alarms_raised", (), stack.alarm_sink.raised
+
+    def _pair(self) -> Iterator[Reading]:
+        if self._stack.pair is None:
+            return
+        pair = self._stack.pair.status
+        yield "pair_active", (), pair.role == "active"
+        yield "pair_takeovers", (), pair.takeovers
+        yield "pair_epoch_takeovers", (), pair.epoch
+        if pair.peer_age_s is not None:
+            yield "pair_peer_age_seconds", (), pair.peer_age_s
+        yield "pair_refused_connections", (), pair.strangers
+        yield "pair_held_samples", (), pair.held
 
     def _certificates(self) -> Iterator[Reading]:
         now = datetime.now(UTC)

@@ -454,6 +454,32 @@ def audit(plant: PlantFile, json: Json = False) -> None:
     audit_plant(plant, json)
 
 
+@app.command()
+def chaos(
+    plant: PlantFile,
+    seconds: Annotated[float, typer.Option(min=10, help="How long faults begin.")] = 120.0,
+    faults: Annotated[int, typer.Option(min=0, help="How many, if they fit.")] = 30,
+    seed: Annotated[int, typer.Option(help="Same seed, same faults at the same times.")] = 1,
+    rate: Annotated[
+        float,
+        typer.Option(help="Samples a second: OPC UA tags faster than PLANT says; 0: as it says."),
+    ] = 0.0,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help="Of these kinds alone; repeat.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report (Markdown) here.")] = None,
+    keep: Annotated[bool, typer.Option(help="Leave the folder with logs and data.")] = False,
+    most_gb: Annotated[float, typer.Option(help="The storm ends where it would take more.")] = 8.0,
+    json: Json = False,
+) -> None:
+    """A storm of faults against PLANT, simulated on this machine; is every sample accounted for?"""
+    from potline.chaos.command import run_chaos
+    from potline.chaos.storm import Asked
+
+    asked = Asked(plant, seconds, faults, seed, rate, most_gb, tuple(only or ()))
+    run_chaos(asked, report, keep, json)
+
+
 trust = typer.Typer(
     name="trust",
     help="Which certificates of OPC UA servers are trusted: list, add, reject, show.",

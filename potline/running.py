@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -66,21 +66,41 @@ def run_plant(path: Path, seconds: float | None, host: str | None, port: int | N
 
     plant = load_plant(path)
     configure()
-    start(_run(plant, seconds, host, port))
+    start(_run(path, plant, seconds, host, port))
 
 
-async def _run(plant: Plant, seconds: float | None, host: str | None, port: int | None) -> None:
+@contextlib.contextmanager
+def heard(signum: signal.Signals) -> Iterator[asyncio.Event]:
+    """An event that is set whenever the signal comes."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signum, event.set)
+    try:
+        yield event
+    finally:
+        loop.remove_signal_handler(signum)
+
+
+async def _run(
+    path: Path, plant: Plant, seconds: float | None, host: str | None, port: int | None
+) -> None:
+    from potline.reload import reload_when_asked
     from potline.stack import Stack
     from potline.systemd import notifying
 
-    with contextlib.closing(Stack(plant)) as stack:
+    with contextlib.closing(Stack(plant)) as stack, heard(signal.SIGHUP) as asked:
         async with until_stopped(seconds) as stop:
             bind_host = host or plant.api.get("host", "127.0.0.1")
             bind_port = plant.api.get("port", 8600) if port is None else port
             async with stack.running(bind_host, bind_port) as address:
                 typer.echo(f"potline runs {plant.site.name}: {address}")
-                async with notifying(stack):
-                    await stop.wait()
+                reloads = asyncio.create_task(reload_when_asked(stack, path, asked))
+                try:
+                    async with notifying(stack):
+                        await wait_any(stop, reloads)
+                finally:
+                    reloads.cancel()
+                    await asyncio.wait([reloads])
                 typer.echo("stopping: draining the spool")
         print_summary(stack.summary())
 

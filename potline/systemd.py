@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -99,6 +99,20 @@ async def notifying(stack: Stack) -> AsyncIterator[None]:
     finally:
         pulse.cancel()
         notifier.tell(STOPPING=1, STATUS="stopping: draining the spool")
+
+
+@contextlib.contextmanager
+def reloading(stack: Stack) -> Iterator[None]:
+    """Systemd knows that the plant file is being read again, and when that is done."""
+    notifier = Notifier.of(os.environ)
+    if notifier is None:
+        yield
+        return
+    notifier.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+    try:
+        yield
+    finally:
+        notifier.tell(READY=1, STATUS=status(stack))
 
 
 async def _pulse(notifier: Notifier, stack: Stack) -> None:

@@ -79,11 +79,15 @@ class Instruments:
         for fault in faults:
             batch = self._spoil(batch, fault, start_ns)
         if self._rolls:
-            limit = self._rollover[batch.tags]
-            with np.errstate(invalid="ignore", divide="ignore"):
-                values = np.where(limit > 0, batch.values % limit, batch.values)
+            values = self.shown(batch.tags, batch.values)
             batch = Batch(batch.tags, batch.times, values, batch.quality)
         return batch
+
+    def shown(self, columns: NDArray[np.int32], values: Array) -> Array:
+        """Readings [n] of these tags, as counters that roll over show them."""
+        limit = self._rollover[columns]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(limit > 0, values % limit, values)
 
     def stamp(self, batch: Batch, faults: Iterable[Fault]) -> Batch:
         """With the times of clocks that are wrong (skew_clock)."""

@@ -43,7 +43,8 @@ class Wave:
         *,
         aligned: bool = False,
     ) -> None:
-        """aligned: a tag is due at whole multiples of its interval; else at a moment of its own."""
+        """aligned: a tag is due at whole multiples of its interval; else each cell, line … has a
+        moment of its own, as controllers are not in step."""
         self.plant = plant
         self.start_ns = self.time = -(-start_ns // STEP_NS) * STEP_NS
         self.faults = Faults(scenario, self.start_ns)
@@ -59,7 +60,8 @@ class Wave:
         self._states = np.array([tag.signal.kind == "state" for tag in plant.tags])
         self.phase_ns = np.zeros(len(plant.tags), np.int64)
         if not aligned:
-            luck = uniforms(self._keys, Stream.NATURE, np.zeros(len(plant.tags), np.int64))
+            entities = keys(seed, [tag.entity for tag in plant.tags])
+            luck = uniforms(entities, Stream.NATURE, np.zeros(len(plant.tags), np.int64))
             self.phase_ns = (luck * (plant.interval_ns // _MS)).astype(np.int64) * _MS
         self._groups = [
             _Group.of(int(every), np.flatnonzero(plant.interval_ns == every), self.phase_ns)
@@ -74,7 +76,8 @@ class Wave:
     def read(self, columns: NDArray[np.int32], times: NDArray[np.int64]) -> Array:
         """`value` to the last bit as a reader has it, by scale and offset from the wire."""
         scale, offset = self._scale[columns], self._offset[columns]
-        wire: Array = (self.value(columns, times) - offset) / scale
+        shown = self._instruments.shown(columns, self.value(columns, times))
+        wire: Array = (shown - offset) / scale
         told: Array = wire * scale + offset
         return told
 

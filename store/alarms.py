@@ -21,6 +21,7 @@ import numpy as np
 
 from plant.model import AlarmRule, Plant
 from store.segments import Event
+from store.spoolfile import PASSING
 
 ALL_TIME = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 AFTER_RAISE = {"rtn-unack": "unack-active"}
@@ -70,7 +71,8 @@ class Alarm:
 
     def event(self) -> Event:
         """As the store keeps it: a later state of the same alarm replaces it."""
-        row = {**asdict(self), "key": str(self.id), "time": self.raised}
+        key = f"{self.rule}@{self.entity}"  # ids differ between two collectors of one plant
+        row = {**asdict(self), "key": key, "time": self.raised}
         return Event("alarm", {k: None if v != v else v for k, v in row.items()})
 
 
@@ -96,6 +98,7 @@ class AlarmTable:
         self._plant = plant
         self._rules = {rule.id: rule for rule in plant.alarms}
         self._lock = threading.RLock()
+        self._waiting: list[Transition] = []  # while the disk takes nothing
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA synchronous = FULL")
@@ -103,13 +106,26 @@ class AlarmTable:
 
     def apply(self, transitions: Sequence[Transition]) -> list[Event]:
         """Raise and clear. A transition that is not newer than the last of its (entity, rule) has
-        been applied before and changes nothing. -> the alarms that changed, as events to keep"""
+        been applied before and changes nothing. While the disk takes nothing they wait for the next
+        call. -> the alarms that changed, as events to keep"""
         changed = []
-        with self._write() as db:
-            for t in transitions:
-                rule = self._rules[t.rule]
-                changed += (_raise if t.active else _clear)(db, rule, t)
+        self._waiting += transitions
+        try:
+            with self._write() as db:
+                for t in self._waiting:
+                    rule = self._rules[t.rule]
+                    changed += (_raise if t.active else _clear)(db, rule, t)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in PASSING:
+                raise
+            return []
+        self._waiting.clear()
         return [alarm.event() for alarm in changed]
+
+    @property
+    def waiting(self) -> int:
+        """Transitions that are not in the table yet."""
+        return len(self._waiting)
 
     def acknowledge(self, id_: int, who: str, comment: str = "", at: int | None = None) -> Alarm:
         """Someone has taken note (`at`: ns, now when None). NoSuchAlarm, AlreadyAcknowledged."""

@@ -110,12 +110,24 @@ class Kept:
         first, last = self._read(lambda db: db.execute(sql).fetchone())
         return None if first is None else (first, last)
 
+    def computed_before(self) -> int | None:
+        """The newest time in the spool when the oldest undelivered figures or events came, None
+        when there are none."""
+        sql = """SELECT min(at) FROM (SELECT min(at) AS at FROM segments WHERE kind = 'figures'
+                 UNION ALL SELECT min(at) FROM segments WHERE kind = 'events')"""
+        at: int | None = self._read(lambda db: db.execute(sql).fetchone()[0])
+        return at
+
     def ledger(self) -> dict[str, SourceLedger]:
         """The account of each source, all as of one moment."""
         found = dict(self._read(lambda db: list(Accounts(db).rows())))
         known = [s.id for s in self.plant.sources]
         names = known + sorted(found.keys() - set(known))
         return {name: found.get(name, SourceLedger(0, 0, 0, {})) for name in names}
+
+    def tags(self) -> list[tuple[str, str]]:
+        """(tag, source) of all that ever came, also where the plant file has it no more."""
+        return self._read(lambda db: list(self._tag_numbers(db).rows))
 
     def gaps(
         self, tag: str | None = None, start: int | None = None, end: int | None = None

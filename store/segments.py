@@ -43,14 +43,20 @@ class SampleSegment:
 
 @dataclass(frozen=True, slots=True)
 class FigureSegment:
+    """at: the newest time in the spool when it came, ns."""
+
     id: int
     block: FigureBlock
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
 class EventSegment:
+    """at: as of a FigureSegment."""
+
     id: int
     events: tuple[Event, ...]
+    at: int
 
 
 Segment = SampleSegment | FigureSegment | EventSegment

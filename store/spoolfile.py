@@ -72,6 +72,12 @@ class SpoolFile(Kept):
                 self._let_go()
                 raise
 
+    def take_over(self, other: SpoolFile) -> None:
+        """Own the file in place of another of this process, which may only read from now on."""
+        with other._lock, self._lock:
+            self._owner, other._owner = other._owner, None
+            self._learn()
+
     def close(self) -> None:
         with self._lock:
             self._let_go()

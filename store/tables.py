@@ -99,16 +99,16 @@ def read_segment(db: sqlite3.Connection, id_: int, tags: TagNumbers) -> Segment 
     """A segment, None when anything of it is damaged."""
     found = sound_blob(db, id_)
     row = db.execute(
-        "SELECT kind, samples, first, last, duplicates FROM segments WHERE id = ?", (id_,)
+        "SELECT kind, samples, first, last, at, duplicates FROM segments WHERE id = ?", (id_,)
     ).fetchone()
     if found is None or row is None or row[0] != found[0]:
         return None
-    kind, samples, first, last, duplicates = row
+    kind, samples, first, last, at, duplicates = row
     try:
         if kind == "figures":
-            return FigureSegment(id_, decode_figures(found[1]))
+            return FigureSegment(id_, decode_figures(found[1]), at)
         if kind == "events":
-            return EventSegment(id_, decode_events(found[1]))
+            return EventSegment(id_, decode_events(found[1]), at)
         raw, suspect = decode_samples(found[1])
         columns, sources = tags.column[raw.tags], tags.source[raw.tags]
     except (ValueError, IndexError, zlib.error, pa.ArrowException):

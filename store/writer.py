@@ -15,6 +15,7 @@ from plant.model import Plant
 from store.contract import Store, StoreUnavailable
 from store.duplicates import known, order_once
 from store.segments import EventSegment, FigureSegment, SampleSegment, Segment
+from store.shared import BY_PEER, Shared
 from store.spool import BadLine, Spool, SpoolFull
 
 INTERVAL_S = 0.5
@@ -38,6 +39,8 @@ class Writer:
     a lot each when the store is faster with that (`store.lanes`): while one waits for its answer
     another reads and encodes the next.
 
+    shared: of a store that another collector writes too; it says what is left to that one.
+
     on_error is told, once each, that the store went away and why, and "" when it is back; on_notice
     what the spool gives notice of. A bug ends the threads; `failure` has it, and `stop`
     and `drain` raise it.
@@ -50,6 +53,7 @@ class Writer:
         *,
         on_error: Callable[[str], None] = nobody,
         on_notice: Callable[[str], None] = nobody,
+        shared: Shared | None = None,
     ) -> None:
         self.written = 0  # samples that the store took
         self.retries = 0
@@ -61,6 +65,7 @@ class Writer:
         self._plant: Plant = spool.plant
         self._on_error = on_error
         self._on_notice = on_notice
+        self._shared = shared
         self._opened = False
         self._stopping = threading.Event()
         self._turn = threading.Lock()  # one lane at a time chooses a lot
@@ -108,17 +113,27 @@ class Writer:
             if not self._opened:
                 self._store.open()
                 self._opened = True
-            segments = self._spool.pending(self.lot_samples, self._flying)
+            segments = self._choose()
             ids = {segment.id for segment in segments}
             self._flying |= ids
             self._backlog = sum(_size(s) for s in segments) > self.lot_samples // 2
+        delivered = False
         try:
             if segments:
                 self._carry(segments)
+                delivered = True
         finally:
+            if self._shared is not None:
+                self._shared.done(segments, delivered)
             with self._turn:
                 self._flying -= ids
         return len(segments)
+
+    def _choose(self) -> list[Segment]:
+        limit = self.lot_samples
+        if self._shared is None:
+            return self._spool.pending(limit, self._flying)
+        return self._shared.choose(lambda but: self._spool.pending(limit, but), self._flying, limit)
 
     def _fail(self) -> None:
         if self.failure is not None:
@@ -185,7 +200,8 @@ class Writer:
         batch = Batch.concat(s.batch for s in samples)
         gone = batch.tags < 0
         duplicate = self._resolve(samples)
-        rows = np.nonzero(~gone & ~duplicate)[0]
+        theirs = self._theirs(batch, gone | duplicate)
+        rows = np.nonzero(~gone & ~duplicate & ~theirs)[0]
         refused = np.zeros(len(batch), np.bool_)
         bad = []
         if len(rows):
@@ -196,6 +212,8 @@ class Writer:
             with self._answer:
                 self.written += done.stored
         for segment in segments:
+            if self._of_other(segment):
+                continue
             if isinstance(segment, FigureSegment):
                 self._store.write_figures(segment.block)
             elif isinstance(segment, EventSegment):
@@ -206,9 +224,28 @@ class Writer:
         rejected = {
             "duplicate": duplicate & ~gone,
             "tag_removed": gone,
+            BY_PEER: theirs,
             "refused_by_store": refused,
         }
         self._spool.delivered(segments, rejected, bad)
+        if self._shared is not None and len(rows):
+            self._shared.stored(batch.take(rows[~refused[rows]]))
+
+    def _theirs(self, batch: Batch, but: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which rows the other collector has written, apart from those of `but`. Of what it has not
+        told of the store is asked."""
+        if self._shared is None or not len(batch):
+            return np.zeros(len(batch), np.bool_)
+        theirs = self._shared.has(batch) & ~but
+        rows = np.flatnonzero(~theirs & ~but)
+        if len(rows) and not self._shared.active:
+            theirs[rows] = known(self._store.samples, batch.take(rows))
+        return theirs
+
+    def _of_other(self, segment: Segment) -> bool:
+        if self._shared is None or isinstance(segment, SampleSegment):
+            return False
+        return self._shared.computed(segment.at)
 
     def _resolve(self, samples: Sequence[SampleSegment]) -> NDArray[np.bool_]:
         """Which rows of all these are duplicates: of one in the store, of one in an older segment,

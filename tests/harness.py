@@ -67,13 +67,15 @@ class Process:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
 
-def potline(*arguments: object, status: int | None = 0) -> subprocess.CompletedProcess[str]:
+def potline(
+    *arguments: object, status: int | None = 0, within_s: float = 120
+) -> subprocess.CompletedProcess[str]:
     """Run a command of ours to its end."""
     done = subprocess.run(
         [sys.executable, "-m", "potline", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=within_s,
         env={**os.environ, "COLUMNS": "200"},
     )
     if status is not None and done.returncode != status:

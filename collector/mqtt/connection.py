@@ -17,10 +17,16 @@ from paho.mqtt.reasoncodes import ReasonCode
 from collector.link import LinkState
 from collector.mqtt.client import Client
 from collector.mqtt.columns import ALIASES, PacketDecoder
-from collector.mqtt.session import DELIVERIES, HandOver, Session
+from collector.mqtt.session import (
+    DELIVERIES,
+    LONGEST_PATIENCE_S,
+    PATIENCE_S,
+    HandOver,
+    Session,
+)
 from collector.mqtt.subscriptions import Subscriptions
 from collector.mqtt.tls import secure
-from collector.mqtt.transport import ANSWER_BYTES, BrokerError, Transport
+from collector.mqtt.transport import ANSWER_BYTES, BrokerError, SilentError, Transport
 from collector.mqtt.wire import PacketReader, Rows
 from collector.secrets import password
 from collector.source import Delivery
@@ -104,6 +110,9 @@ class MqttConnection:
             with suppress(OSError):
                 self._acknowledge()
                 self._transport.close()
+        except SilentError:
+            self._session.patience_s = min(2 * self._session.patience_s, LONGEST_PATIENCE_S)
+            raise
         except BrokerError as error:
             raise BrokerError(self._ended or str(error)) from None
         finally:
@@ -165,7 +174,7 @@ class MqttConnection:
             if dry or self._full() or time.monotonic() > self._flush_at:
                 self._flush()
         self._acknowledge()
-        self._transport.keep_alive(listening=not paused)
+        self._transport.keep_alive(not paused, self._session.patience_s)
         self._session.window(paused)
         if self._messages and not self._full():
             time.sleep(self._tick_s)
@@ -194,6 +203,7 @@ class MqttConnection:
         self._hand_over(Delivery(self._source.id, batch, refused, self._resumed, durable))
         self._resumed = False
         self._messages = 0
+        self._session.patience_s = PATIENCE_S
 
     def _acknowledge(self) -> None:
         while self._durable:

@@ -20,6 +20,9 @@ DELIVERIES = 16
 """Not durable yet, at most: as many as the channel to the intake holds, so that none overtakes
 another there."""
 BEHIND_S = 5.0
+PATIENCE_S, LONGEST_PATIENCE_S = 2.0, 45.0
+"""For the answer to a PINGREQ. A dead connection is left soon; a broker that is only busy is given
+twice as long each time, until it brings something."""
 
 log = structlog.get_logger()
 
@@ -33,6 +36,7 @@ class Session:
     receive_maximum: int
     unacknowledged: int = 0  # handed over, not durable yet
     lost: int = 0  # sessions that the broker did not keep
+    patience_s: float = PATIENCE_S
     paused_s: float = 0.0  # for how long the socket was not read, because the spool was behind
     _known: bool = False
     _since: float = 0.0  # paused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import ssl
 import struct
@@ -30,6 +31,7 @@ PUBREL = 0x62
 PUBCOMP = b"\x70\x02"
 PINGREQ = b"\xc0\x00"
 DISCONNECT = b"\xe0\x00"
+ASK_AFTER_S = 1.0
 MOST_UNSENT = 1 << 20
 MOST_AT_ONCE = 1 << 20
 _PARSING = (MQTTException, struct.error, LookupError, ValueError, TypeError)
@@ -39,6 +41,10 @@ _LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 class BrokerError(Exception):
     """The broker refused or dropped us; trying again may help."""
+
+
+class SilentError(BrokerError):
+    """It does not even answer a PINGREQ."""
 
 
 def answers_to(packets: Rows) -> bytes:
@@ -145,17 +151,17 @@ class Transport:
         """The broker does not take our answers."""
         return len(self._client.outbox) > MOST_UNSENT
 
-    def keep_alive(self, listening: bool) -> None:
-        """PINGREQ when nothing was said or heard for half the keep-alive; BrokerError when nothing
-        was heard for one and a half, unless we ourselves do not listen."""
-        limit_s, now = self._client.keepalive, time.monotonic()
+    def keep_alive(self, listening: bool, patience_s: float) -> None:
+        """PINGREQ when nothing was heard for ASK_AFTER_S, or said for half the keep-alive;
+        BrokerError when its answer takes longer than our patience, unless we do not listen."""
+        now = time.monotonic()
         if not listening:
             self._heard = now
-        if not limit_s:
-            return
-        if now - self._heard > 1.5 * limit_s:
-            raise BrokerError(f"the broker has been silent for {1.5 * limit_s:g} s")
-        if now - max(self._pinged, min(self._spoke, self._heard)) > 0.5 * limit_s:
+        asked = self._pinged > self._heard
+        if asked and now - self._pinged > patience_s:
+            raise SilentError(f"the broker has been silent for {now - self._heard:.1f} s")
+        half_s = self._client.keepalive / 2 or math.inf
+        if not asked and (now - self._heard > ASK_AFTER_S or now - self._spoke > half_s):
             self._pinged = now
             self._client.outbox += PINGREQ
 

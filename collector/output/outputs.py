@@ -16,13 +16,12 @@ STOP_S = 5.0
 
 
 class Outputs:
-    """Called with each beat it only leaves it to the outputs' own threads."""
+    """Called with each beat it only leaves it to the outputs' own threads. It may be started again
+    after a stop."""
 
     def __init__(self, plant: Plant) -> None:
-        self._publishers: list[Publisher] = [
-            EdgeNode(output, plant) if output.kind == "sparkplug" else PlainPublisher(output, plant)
-            for output in plant.outputs
-        ]
+        self._plant = plant
+        self._publishers: list[Publisher] = []
         self._threads: list[threading.Thread] = []
 
     def __call__(self, frame: Frame, assessment: Assessment) -> None:
@@ -30,6 +29,12 @@ class Outputs:
             publisher.offer(assessment)
 
     def start(self) -> None:
+        self._publishers = [
+            EdgeNode(output, self._plant)
+            if output.kind == "sparkplug"
+            else PlainPublisher(output, self._plant)
+            for output in self._plant.outputs
+        ]
         for publisher in self._publishers:
             thread = threading.Thread(target=publisher.run, name="output", daemon=True)
             thread.start()
@@ -41,6 +46,7 @@ class Outputs:
             publisher.stop()
         for thread in self._threads:
             thread.join(STOP_S)
+        self._threads = []
 
     @property
     def statuses(self) -> Sequence[OutputStatus]:

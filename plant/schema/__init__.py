@@ -18,6 +18,7 @@ from plant.schema.equipment import (
     MeterRow,
     RectifierRow,
 )
+from plant.schema.pair import PairRow
 from plant.schema.sources import (
     SOURCES,
     FileRow,
@@ -159,6 +160,7 @@ class PlantFile(Row):
     store: StoreRow
     spool: SpoolRow = SpoolRow()
     api: ApiRow = ApiRow()
+    pair: PairRow | None = None
     line: list[LineRow] = Field(default_factory=list)
     cell: list[CellRow] = Field(default_factory=list)
     cell_change: list[CellChangeRow] = Field(default_factory=list)

@@ -78,9 +78,10 @@ async def test_not_newer_rows_are_suspect_also_after_a_restart(plant, spool, int
     await intake.drain()
     again = Intake(plant, spool, lambda _: None, clock=lambda: NOW)
     task = asyncio.create_task(again.run())
-    await again.put(Delivery("o", rows(-4, -3)))
+    await again.put(Delivery("o", rows(-4.5, -4, -3)))
     await again.drain()
     task.cancel()
+    assert spool.ledger()["o"].rejected == {"duplicate": 1}, "the newest one, told again"
     suspects = [s.suspect.tolist() for s in spool.pending(100)]
     assert suspects == [[False, False, True], [True, False]]
 

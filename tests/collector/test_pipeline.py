@@ -348,12 +348,14 @@ def test_replay_from_a_checkpoint_is_live(kept, plant, samples):
             assert assessment.figures[scope].tobytes() == first[end].figures[scope].tobytes()
 
 
-def test_a_checkpoint_of_another_plant_file_is_not_taken(plant, kept, samples):
+def test_a_checkpoint_of_another_calendar_is_not_taken(plant, kept, samples):
     kept.put(samples, END)
     kept.finish(END)
     checkpoint = kept.spool.checkpoints(None)
     assert Run.restored(plant, checkpoint) is not None
-    assert Run.restored(replace(plant, alarms=plant.alarms[:1]), checkpoint) is None
+    assert Run.restored(replace(plant, alarms=plant.alarms[:1]), checkpoint) is not None
+    utc = replace(plant, site=replace(plant.site, time_zone="UTC"))
+    assert Run.restored(utc, checkpoint) is None
 
 
 def test_beats_without_any_sample_are_left_out_and_the_same_in_a_replay(kept, plant, samples):

@@ -118,7 +118,7 @@ def test_abstract_sockets():
 def test_systemd_takes_the_unit(tmp_path):
     text = UNIT.read_text()
     program = "/opt/potline/.venv/bin/potline"
-    assert text.count(program) == 2
+    assert text.count(program) == 3
     file = tmp_path / "potline.service"
     file.write_text(text.replace(program, sys.executable))
     done = subprocess.run(

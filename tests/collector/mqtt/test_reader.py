@@ -17,6 +17,7 @@ from collector.intake import Intake
 from collector.mqtt.reader import MqttReader
 from collector.mqtt.subscriptions import topic_filters
 from plant.model import Source
+from simulators.proxy import Network, Proxy
 from store.spool import Spool
 
 pytestmark = pytest.mark.servers
@@ -355,3 +356,32 @@ def test_few_topics_are_named_and_many_are_covered():
     assert topic_filters(lines, "prefix") == ["site/line/#"]
     assert topic_filters(lines[:1], "prefix") == ["site/line/0/#"]
     assert topic_filters([*lines, "other/x", "a"], "prefix") == ["a", "other/#", "site/#"]
+
+
+async def test_a_broker_that_swallows_everything_is_left_soon_whatever_the_keep_alive(
+    plant_of, mosquitto, publisher, collecting, until
+):
+    async with Proxy("127.0.0.1", mosquitto.port) as proxy:
+        plant = plant_of(source(proxy.port, keepalive_s=60), [row("a", "p/a")])
+        reader = MqttReader(plant.sources[0], plant)
+        async with collecting(reader) as seen:
+            await until(lambda: reader.health.link == "connected")
+            proxy.network.black_hole = True
+            began = time.monotonic()
+            await until(lambda: reader.health.link == "disconnected")
+            assert "silent" in reader.health.last_error
+            assert time.monotonic() - began < 6
+            proxy.network = Network()
+            await until(lambda: reader.health.link == "connected")
+            await asyncio.to_thread(publisher.send, "p/a", 2.5)
+            await until(lambda: len(seen.batch))
+
+
+async def test_a_quiet_broker_is_asked_and_kept(plant_of, mosquitto, collecting, until):
+    plant = plant_of(source(mosquitto.port, keepalive_s=60), [row("a", "p/a")])
+    reader = MqttReader(plant.sources[0], plant)
+    async with collecting(reader):
+        await until(lambda: reader.health.link == "connected")
+        await asyncio.sleep(5)
+        assert reader.health.link == "connected"
+        assert reader.health.reconnects == 0
