@@ -46,13 +46,13 @@ CONNECT = b"\x10\x11\x00\x04MQTT\x04\x02\x00\x3c\x00\x05plant"
 PUBACK_BYTES = 4
 
 
-def packet(n: int, luck: random.Random) -> bytes:
+def packet(n: int, topics: int, luck: random.Random) -> bytes:
     """PUBLISH number n at QoS 1: half of the values with four decimals, half with all they have."""
     values: dict[str, float | int] = {
         name: round(value + luck.random(), 4) if i % 2 else value + luck.random()
         for i, (name, value) in enumerate(VALUES.items())
     }
-    topic = f"L-{1 + n % TOPICS:04}".encode()
+    topic = f"L-{1 + n % topics:04}".encode()
     payload = orjson.dumps({**values, "t": time.time_ns()})
     body = (
         len(topic).to_bytes(2) + topic + (1 + n % 65_535).to_bytes(2) + payload
@@ -60,7 +60,9 @@ def packet(n: int, luck: random.Random) -> bytes:
     return bytes((0x32, len(body) & 127 | 128, len(body) >> 7)) + body
 
 
-def publish(port: int, rate: int, stop: Event, sent: multiprocessing.connection.Connection) -> None:
+def publish(
+    port: int, rate: int, topics: int, stop: Event, sent: multiprocessing.connection.Connection
+) -> None:
     """Until told to stop, `rate` messages a second; then says how many the broker took."""
     luck = random.Random(5)
     with socket.create_connection(("127.0.0.1", port)) as broker:
@@ -70,7 +72,7 @@ def publish(port: int, rate: int, stop: Event, sent: multiprocessing.connection.
         began, count, answered = time.monotonic(), 0, 0
         while not stop.is_set():
             due = int((time.monotonic() - began) * rate)
-            broker.sendall(b"".join(packet(n, luck) for n in range(count, due)))
+            broker.sendall(b"".join(packet(n, topics, luck) for n in range(count, due)))
             count = due
             broker.setblocking(False)
             try:
@@ -92,10 +94,10 @@ def cpu_of(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def mosquitto(folder: Path, port: int) -> Iterator[int]:
-    """-> its pid"""
+def mosquitto(folder: Path, port: int, options: str = "") -> Iterator[int]:
+    """With its own defaults besides the options. -> its pid"""
     config = folder / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{options}")
     process = subprocess.Popen([program(), "-c", str(config)], stderr=subprocess.DEVNULL)
     try:
         yield process.pid
@@ -122,7 +124,7 @@ async def measure(folder: Path, rate: int, seconds: float, rounds: int) -> None:
     spawn = multiprocessing.get_context("spawn")
     here, there = spawn.Pipe()
     stop = spawn.Event()
-    publisher = spawn.Process(target=publish, args=(port, rate, stop, there), daemon=True)
+    publisher = spawn.Process(target=publish, args=(port, rate, TOPICS, stop, there), daemon=True)
 
     def messages() -> int:
         return intake.counts.received["s"] // len(VALUES)
