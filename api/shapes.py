@@ -139,6 +139,10 @@ class SourceDetailBody(SourceStatusBody):
     received: int = Field(description="values since the process began")
     reconnects: int
     resubscribes: int = Field(description="connected but not flowing, mended")
+    revised: dict[str, str] = Field(
+        description="what an OPC UA server made of the intervals and queues asked for",
+        examples=[{"queue": "32 of 10"}],
+    )
 
 
 class SourcesBody(Body):

@@ -48,5 +48,7 @@ class SourceStatus(Protocol):
     @property
     def last_error(self) -> str: ...
     @property
+    def revised(self) -> Mapping[str, str]: ...
+    @property
     def unresolved(self) -> Mapping[str, str]:
         """Tag id -> why it cannot be read."""

@@ -37,6 +37,7 @@ def _delivering(source: SourceStatus) -> dict[str, Any]:
         "received": source.received,
         "reconnects": source.reconnects,
         "resubscribes": source.resubscribes,
+        "revised": dict(source.revised),
     }
 
 

@@ -66,6 +66,7 @@ class SourceStatus:
     resubscribes: int
     last_error: str
     unresolved: dict[str, str]
+    revised: dict[str, str]  # what an OPC UA server made of what was asked
 
 
 class Supervisor:
@@ -196,4 +197,5 @@ class Supervisor:
             resubscribes=health.resubscribes,
             last_error=health.last_error,
             unresolved=dict(health.unresolved),
+            revised=dict(health.revised),
         )

@@ -50,6 +50,11 @@ class Instruments(Collector):
             yield "source_lost_notifications", of, health.missed_notifications
             yield "source_overflows", of, health.overflows.total()
             yield "source_overflowed_tags", of, len(health.overflows)
+            yield "source_republished_notifications", of, health.republished
+            yield "source_resumed_connections", of, health.resumed
+            yield "source_switches", of, health.switched
+            for level, stalls in health.stalls.items():
+                yield "source_stalls", (source, level), stalls
             session = getattr(reader, "session", None)
             if isinstance(session, Session):
                 yield "mqtt_unacknowledged_messages", of, session.unacknowledged

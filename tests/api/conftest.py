@@ -46,6 +46,7 @@ class Status:
     received: int = 0
     reconnects: int = 0
     resubscribes: int = 0
+    revised: dict[str, str] = field(default_factory=dict)
     last_error: str = ""
     unresolved: Mapping[str, str] = field(default_factory=dict)
 
