@@ -1,7 +1,7 @@
 # GNU make and a POSIX shell. `make help` lists what there is.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev page demo provision test check bench studies picture secrets lock clean
+.PHONY: help venv dev page demo provision test check bench studies storm picture secrets lock clean
 
 ARGS ?=
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -86,6 +86,10 @@ studies: dev ## figures against a simulated truth, order of arrival, some hours;
 	@$(BIN)/python -m benchmarks.early_warning --write
 	@$(BIN)/python -m benchmarks.order
 	@$(BIN)/python -m benchmarks.truth --write
+
+storm: dev ## an hour of 240 faults at 30,000 samples/s; docs/storm.md
+	@$(BIN)/potline chaos deploy/plants/smelter.toml --seconds 3600 --faults 240 --rate 30000 \
+	--most-gb 24 --report docs/storm.md $(ARGS)
 
 picture: venv dev page ## take docs/picture.png from a running demo
 	@echo "picture  running the demo for four minutes, so that the trends have a shape"

@@ -62,8 +62,11 @@ class Bookkeeper:
         self._keep = keep
         self._supersede = supersede
         self._slow = SlowReader(plant, history, entries)
+        reach = [self._slow.reach_days(tag.id) for tag in plant.tags]
+        self._reach_days = np.array([days or 0 for days in reach], np.int64)  # 0: not in the book
         self._next: dict[int, int] = {}
         self._due: set[int] = set()
+        self._late: list[tuple[int, int, int]] = []  # samples: first, last [ns], reach [days]
         self._days: OrderedDict[int, _Day] = OrderedDict()
         self._span: tuple[int, int] | None = None
 
@@ -79,12 +82,18 @@ class Bookkeeper:
         self._due.add(day_end)
         return self.refresh()
 
-    def touched(self, tag: int, time: int) -> None:
-        """A slow sample of this column came late, with this time [ns]; others change no row."""
-        reach = self._slow.reach_days(self._plant.tags[tag].id)
-        if reach is not None:
-            self._slow.drop(self._end_of(time))
-            self._mark(time, time, reach)
+    def touched(self, tags: NDArray[np.int32], times: NDArray[np.int64]) -> None:
+        """Samples of these columns came late, with these times [ns]; of tags that the book does not
+        use no row changes."""
+        reach = self._reach_days[tags]
+        for days in np.unique(reach[reach > 0]).tolist():
+            own = np.sort(times[reach == days])
+            while len(own):  # a local day at a time
+                end = self._end_of(int(own[0]))
+                today = int(np.searchsorted(own, end))
+                self._slow.drop(end)
+                self._late.append((int(own[0]), int(own[today - 1]), days))
+                own = own[today:]
 
     def restated(self, start: int, end: int) -> None:
         """Figures or samples of [start, end) [ns] may be others than before."""
@@ -98,6 +107,7 @@ class Bookkeeper:
     def take_over(self, before: Bookkeeper) -> None:
         """What was due there, and could not be written while the store was away, is due here."""
         self._due |= before._due
+        self._late += before._late
 
     def refresh(self, from_time: int | None = None) -> list[int]:
         """Write again the rows that late values, new entries or restated days touch; with a time
@@ -107,6 +117,9 @@ class Bookkeeper:
         """
         if from_time is not None:
             self.restated(from_time, self._closed()[1])
+        while self._late:
+            self._mark(*self._late[-1])
+            self._late.pop()
         newest, entries = self._entries.unbooked()
         for entry in entries:
             reach = self._slow.reach_days(entry.tag)

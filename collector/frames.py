@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.beat.chunk import Chunk, as_batch
-from analytics.beat.frame import Frame, Held, freeze, summary
+from analytics.beat.frame import Frame, Held, frame_of, freeze
 from plant.batch import Batch
 from plant.model import Plant
 
@@ -50,7 +50,7 @@ class FrameBuilder:
         """Freeze the next beats, [start, start + beats · beat), and go on behind them."""
         start, end = self.start, self.start + beats * self.beat_ns
         if len(self._pending) == 1 and isinstance(chunk := self._pending[0], Chunk):
-            frame, self.held = summary(self._hold_ns, start, end, self.held, chunk.cut(end), beats)
+            frame, self.held = frame_of(self._hold_ns, start, end, self.held, chunk.cut(end), beats)
             self._pending = [chunk] if chunk.left else []
         else:
             due = Batch.concat(self._before(end))

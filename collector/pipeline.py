@@ -26,6 +26,7 @@ from store.restatements import Restatements
 from store.spool import Checkpoint, Spool
 
 Sink = Callable[[Frame, Assessment], None]
+Note = tuple[int, int, str, Sequence[str]]
 
 log = structlog.get_logger()
 
@@ -51,6 +52,7 @@ class Pipeline:
     watermarks: Watermarks = field(init=False)
     _inbox: deque[Batch] = field(init=False, default_factory=deque)
     _slow: NDArray[np.bool_] = field(init=False)
+    _notes: deque[Note] = field(init=False, default_factory=deque)  # the disk did not take them
 
     def __post_init__(self) -> None:
         self.watermarks = Watermarks(self.plant)
@@ -67,7 +69,7 @@ class Pipeline:
             recent = self.spool.recent_from()
             if recent is not None and recent < checkpoint.beat:
                 # some of them may have been late, and not been noted before the stop
-                self.restatements.note(recent, checkpoint.beat, "samples around a stop")
+                self.note(recent, checkpoint.beat, "samples around a stop")
         begin, forever = checkpoint.beat if checkpoint else 0, np.iinfo(np.int64).max
         try:
             since = self.history.samples(None, begin, forever)
@@ -75,8 +77,23 @@ class Pipeline:
             log.warning("the store is away: going on from the spool alone", reason=str(error))
             since = self.history.spooled(None, begin, forever)
             if checkpoint:
-                self.restatements.note(begin, now, "the store was away at a restart")
+                self.note(begin, now, "the store was away at a restart")
         self.feed(since, now)
+
+    def note(self, start: int, end: int, cause: str, tags: Sequence[str] = ()) -> None:
+        """Figures of [start, end) must be computed again; noted as soon as the disk takes it."""
+        self._notes.append((start, end, cause, tags))
+        with contextlib.suppress(StoreUnavailable):
+            self._write_notes()
+
+    def _write_notes(self) -> None:
+        while self._notes:
+            note = self._notes.popleft()
+            try:
+                self.restatements.note(*note)
+            except StoreUnavailable:
+                self._notes.append(note)
+                raise
 
     def take_over(self, before: Pipeline, move: Move) -> None:
         """Go on where the pipeline of another plant file stands; both are at rest. A restatement
@@ -84,6 +101,7 @@ class Pipeline:
         self.run = None if before.run is None else before.run.moved(self.plant, move)
         self.watermarks.take_over(before.watermarks, move)
         self._inbox = deque(move.batch(batch) for batch in before._inbox)
+        self._notes = before._notes
 
     def feed(self, batch: Batch, now: int) -> None:
         """Take samples that are in the spool. `now`: when they arrived, ns."""
@@ -117,6 +135,7 @@ class Pipeline:
         """Work for about so long at what came late, was corrected, or is to be computed again."""
         if self.run is not None:
             with contextlib.suppress(StoreUnavailable):  # it is tried again
+                self._write_notes()
                 self.run = self.restating.step(self.run, now, budget_s)
 
     def _take(self, run: Run, batch: Batch) -> None:
@@ -130,7 +149,7 @@ class Pipeline:
         for source in np.unique(sources[news]).tolist():
             rows = np.flatnonzero(news & (sources == source))
             times = batch.times[rows]
-            self.restatements.note(
+            self.note(
                 int(times.min()),
                 int(times.max()) + 1,
                 f"late samples of {self.plant.sources[source].id}",

@@ -55,9 +55,8 @@ class Booking:
 
     def entered(self, batch: Batch) -> None:
         """Slow samples of any time: those of days that are over touch rows of the book."""
-        today = self._midnight or 0
-        for row in np.flatnonzero(batch.times < today).tolist():
-            self._keeper.touched(int(batch.tags[row]), int(batch.times[row]))
+        late = batch.times < (self._midnight or 0)
+        self._keeper.touched(batch.tags[late], batch.times[late])
 
     def restated(self, start: int, end: int) -> None:
         """Figures of [start, end) ns may be others than before."""

@@ -196,7 +196,7 @@ class Pair:
         elif self.active:
             cause = f"samples that only {told['name']} received"
             for start, end in told["added"]:
-                await asyncio.to_thread(self._stack.restatements.note, start, end, cause)
+                await asyncio.to_thread(self._stack.pipeline.note, start, end, cause)
 
     async def _watch(self) -> None:
         """How far we are, for the other one; apart from the heartbeat, which no disk may delay."""
@@ -307,7 +307,7 @@ class Pair:
         if active and once and stack.shared is not None and peer is not None:
             tags = [tag.id for tag in stack.plant.tags if tag.source in once]
             cause = f"samples that only {peer.name} took"
-            stack.restatements.note(self._since - DAY_NS, self._since, cause, tags)
+            stack.pipeline.note(self._since - DAY_NS, self._since, cause, tags)
 
     def _kept_epoch(self) -> int:
         try:

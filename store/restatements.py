@@ -23,8 +23,9 @@ import pyarrow as pa
 
 from plant.batch import Batch, Quality
 from plant.model import Plant
-from store.contract import FigureBlock
+from store.contract import FigureBlock, StoreUnavailable
 from store.shelf import Shelf, words
+from store.spoolfile import PASSING
 
 MOST_TAGS = 20
 """So many tags are named as the cause; more are counted."""
@@ -289,14 +290,20 @@ class Restatements:
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction, all or nothing. StoreUnavailable: the disk takes nothing now."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    reason = PASSING.get(error.sqlite_errorcode & 0xFF)
+                    if reason is not None:
+                        raise StoreUnavailable(f"restatements: {reason}") from error
                 raise
-            self._db.execute("COMMIT")
 
 
 def _id_of(inserted: sqlite3.Cursor) -> int:

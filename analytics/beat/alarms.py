@@ -26,6 +26,7 @@ from plant.batch import SECOND
 from plant.model import Plant
 
 Bools = NDArray[np.bool_]
+_NOTHING = np.empty(0)
 
 SIGNAL_MEAN, SIGNAL_LAST, FIGURE, SILENCE = range(4)
 """What a rule compares: the mean of a gauge over the beat, a state or counter at its end, a figure,
@@ -59,6 +60,7 @@ class Rules:
     rows: NDArray[np.void]  # RULE
     columns: NDArray[np.int32]  # [flat state], of a signal's tag, -1 for none
     parts: tuple[slice, ...]  # of the flat state, by plant.alarms
+    on_signals: bool  # some rule looks at readings, not only at figures
     stretches: NDArray[np.int64]  # [k, 3]: a source and the first and last of its tags in a row
 
 
@@ -98,6 +100,7 @@ def _prepare(plant: Plant) -> Rules:
         rows[np.argsort(~rows["drop"], kind="stable")],
         columns,
         parts,
+        bool(np.isin(rows["value"], (SIGNAL_MEAN, SIGNAL_LAST)).any()),
         _stretches(plant.source_of_tag),
     )
 
@@ -134,10 +137,11 @@ def step(
         arrays["first"][0] = frame.start
     if not len(rules.rows):
         return np.empty(0, TRANSITION)
-    see_sources(rules.stretches, frame.after.times, arrays["newest"])
+    see_sources(rules.stretches, frame.offsets, frame.times, arrays["newest"])
+    mean, last = (frame.mean, frame.last) if rules.on_signals else (_NOTHING, _NOTHING)
     out = np.empty(len(rules.columns), TRANSITION)
     turned = step_rules(
-        frame.start, frame.end, rules.rows, rules.columns, frame.mean, frame.last,
+        frame.start, frame.end, rules.rows, rules.columns, mean, last,
         figures["cell"], figures["line"], figures["boiler"], figures["site"],
         arrays["newest"], arrays["first"][0], plant.line_of_cell, layout(plant).nominal_kA,
         arrays["alarm_active"], arrays["alarm_timer"], out,
@@ -248,11 +252,15 @@ def _at_rest(low: float, high: float, values: Any, active: Any, timer: Any) -> b
 
 @kernel
 def see_sources(
-    stretches: NDArray[np.int64], times: NDArray[np.int64], newest: NDArray[np.int64]
+    stretches: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    times: NDArray[np.int64],
+    newest: NDArray[np.int64],
 ) -> None:
-    """Carry the time of each source's newest sample on. times: of each tag's newest reading."""
+    """Carry the time of each source's newest sample on. offsets, times: of a frame."""
     for k in range(len(stretches)):
-        latest = newest[stretches[k, 0]]
-        for tag in range(stretches[k, 1], stretches[k, 2]):
-            latest = max(latest, times[tag])
-        newest[stretches[k, 0]] = latest
+        source, first, last = stretches[k]
+        latest = newest[source]
+        for time in times[offsets[first] : offsets[last]]:
+            latest = max(latest, time)
+        newest[source] = latest

@@ -19,7 +19,7 @@ from analytics.beat.cell_figures import BEAT_ROWS, SINGLE_ROWS, WINDOW_ROWS
 from analytics.beat.cell_state import CellState, LineState, new_cells, new_lines
 from analytics.beat.charge import Readings
 from analytics.beat.chunk import Chunk, as_batch
-from analytics.beat.frame import NEVER, Frame, Held, Rows, freeze, summary
+from analytics.beat.frame import NEVER, Frame, Held, Rows, frame_of, freeze
 from analytics.beat.gauges import integrate_gauges
 from analytics.beat.layout import Layout, layout, once
 from analytics.beat.line_amounts import AMOUNTS
@@ -97,7 +97,7 @@ def _beats_of(hold_ns: NDArray[np.int64], frame: Frame) -> Iterator[Frame]:
     assert chunk is not None
     held = frame.held
     for end in range(frame.start + frame.beat_ns, frame.end + 1, frame.beat_ns):
-        beat, held = summary(hold_ns, end - frame.beat_ns, end, held, chunk.cut(end))
+        beat, held = frame_of(hold_ns, end - frame.beat_ns, end, held, chunk.cut(end))
         yield beat
 
 
@@ -215,3 +215,4 @@ def warm(plant: Plant) -> None:
     batch = Batch.of(np.arange(tags), np.full(tags, start), np.full(tags, 1.0))
     frame, _ = freeze(plant.hold_ns, start, plant.beat_ns, Held.nothing(tags), batch)
     assess(plant, new_state(plant), frame)
+    _ = frame.last  # its kernel runs when it is asked for

@@ -1,5 +1,6 @@
-"""The beat of a line's cells, a short loop a term: each runs at the speed of the processor's
-vectors."""
+"""The beat of a line's cells in short loops, each at the speed of the processor's vectors: no
+branch, nothing that waits for the cell before. Loops that read the same are one where that was
+measured to be faster."""
 
 from __future__ import annotations
 
@@ -56,8 +57,7 @@ from analytics.kernel import part
 
 @part
 def compute(
-    first: int,
-    last: int,
+    n: int,
     begin: int,
     beat_ns: int,
     corner: int,
@@ -67,24 +67,27 @@ def compute(
     work: Any,
     ns: Any,
 ) -> None:
-    """The beat of every QUICK cell of a line; what it leaves for others is written over."""
-    n = last - first
-    x, q1, v1, v2 = (
-        work[X, :n], work[Q1, :n], work[V1, :n], work[V2, :n]
-    )  # fmt: skip
+    """The beat of every QUICK cell of a line of n; what it leaves for others is written over."""
+    x, q1, v1, v2 = work[X, :n], work[Q1, :n], work[V1, :n], work[V2, :n]
     end = stop - 1
     charge = table.charge[end] + table.amp[end] * ((begin + beat_ns - table.at[end]) / 1e9)
     _line_charge(x, 0.0, table.amp[corner], -1.0, q1)
     for k in range(corner + 1, stop):
         _line_charge(x, table.charge[k], table.amp[k], float(table.at[k] - begin), q1)
-    _energy(v1, v2, q1, charge, np.inf, work[ENERGY, :n])
+    length = float(beat_ns)
+    energy, quiet_energy = work[ENERGY, :n], work[QUIET_ENERGY, :n]
+    quiet_charge, mean, top = work[QUIET_CHARGE, :n], work[MEAN, :n], work[TOP, :n]
+    for i in range(len(x)):
+        before, after = q1[i], charge - q1[i]
+        one, two = v1[i] * before, v2[i] * after
+        energy[i] = one + two
+        quiet_energy[i] = (one if v1[i] <= v_on else 0.0) + (two if v2[i] <= v_on else 0.0)
+        quiet_charge[i] = (before if v1[i] <= v_on else 0.0) + (after if v2[i] <= v_on else 0.0)
+        mean[i] = v1[i] + (v2[i] - v1[i]) * ((length - x[i]) / length)
+        top[i] = max(v1[i], v2[i])
     work[CHARGE, :n] = charge
     ns[BOTH_NS, :n] = beat_ns
     ns[VOLT_NS, :n] = beat_ns
-    _energy(v1, v2, q1, charge, v_on, work[QUIET_ENERGY, :n])
-    _charge(v1, v2, q1, charge, v_on, work[QUIET_CHARGE, :n])
-    _mean(v1, v2, x, float(beat_ns), work[MEAN, :n])
-    _top(v1, v2, work[TOP, :n])
 
 
 @part
@@ -96,120 +99,91 @@ def _line_charge(x: Any, charge: float, amp: float, at: float, out: Any) -> None
 
 
 @part
-def _energy(v1: Any, v2: Any, q1: Any, charge: float, v_on: float, out: Any) -> None:
-    """Of a voltage step, without what is above v_on."""
-    for i in range(len(out)):
-        one = v1[i] * q1[i] if v1[i] <= v_on else 0.0
-        two = v2[i] * (charge - q1[i]) if v2[i] <= v_on else 0.0
-        out[i] = one + two
-
-
-@part
-def _charge(v1: Any, v2: Any, q1: Any, charge: float, v_on: float, out: Any) -> None:
-    for i in range(len(out)):
-        one = q1[i] if v1[i] <= v_on else 0.0
-        two = charge - q1[i] if v2[i] <= v_on else 0.0
-        out[i] = one + two
-
-
-@part
-def _mean(v1: Any, v2: Any, x: Any, length: float, out: Any) -> None:
-    for i in range(len(out)):
-        out[i] = v1[i] + (v2[i] - v1[i]) * ((length - x[i]) / length)
-
-
-@part
-def _top(v1: Any, v2: Any, out: Any) -> None:
-    for i in range(len(out)):
-        out[i] = max(v1[i], v2[i])
-
-
-@part
-def normalise(
+def judge(
     first: int,
     last: int,
     begin: int,
     v_on: float,
+    excess_V: float,
     amps: float,
     zero: float,
     nominal: float,
     state: Any,
     work: Any,
-) -> None:
-    """Normalised voltage of the beat, and whether it is left out of noise and slope."""
+) -> int:
+    """Normalised voltage of the beat; which cells are left out of noise and slope, which must be
+    looked at one by one. -> how many those are"""
     n = last - first
     per_volt = nominal / amps if amps > LEAST_CURRENT * nominal else np.nan
-    mean, normal = work[MEAN, :n], work[NORMAL, :n]
-    for i in range(len(mean)):
-        normal[i] = zero + (mean[i] - zero) * per_volt
+    mean, top, target = work[MEAN, :n], work[TOP, :n], work[TARGET_V, :n]
+    normal, out, differs = work[NORMAL, :n], work[OUT, :n], work[DIFFERS, :n]
     tap, beam = state.clocks[TAP, first:last], state.clocks[BEAM, first:last]
-    top, out = work[TOP, :n], work[OUT, :n]
     tapped, moved = begin - TAP_QUIET_NS, begin - BEAM_QUIET_NS
-    for i in range(len(out)):
-        out[i] = 1.0 if tap[i] > tapped or beam[i] > moved or top[i] > v_on else 0.0
+    quick, awake, since = work[QUICK, :n], state.awake[first:last], state.low_start[first:last]
+    for i in range(len(mean)):  # & and not `and`: a branch would stop the vectors
+        normal[i] = zero + (mean[i] - zero) * per_volt
+        high = top[i] > v_on
+        out[i] = 1.0 if (tap[i] > tapped) | (beam[i] > moved) | high else 0.0
+        quiet = (top[i] <= v_on) & (top[i] <= target[i] + excess_V)
+        same = (awake[i] == 0) & (quick[i] == 1) & (since[i] == NONE)
+        differs[i] = 0.0 if quiet & same else 1.0
+    count = 0.0
+    for i in range(len(differs)):
+        count += differs[i]
+    return int(count)
 
 
 @part
 def accumulate(
-    k: int,
-    first: int,
-    last: int,
-    beat_ns: int,
-    target_energy: Any,
-    state: Any,
-    lines: Any,
-    work: Any,
-    ns: Any,
+    k: int, first: int, last: int, target_energy: Any, state: Any, lines: Any, work: Any, ns: Any
 ) -> None:
-    """Add the beat of a line's cells to the minute, and to the open blocks of noise and slope."""
-    n = last - first
-    for row in (ENERGY, CHARGE, QUIET_ENERGY, QUIET_CHARGE):
-        _add(work[row, :n], state.sums[row, 0, first:last])
-    _add_product(work[TARGET_V, :n], ns[VOLT_NS, :n],
-                 state.sums[TARGET, 0, first:last])  # fmt: skip
-    _add(ns[BOTH_NS, :n], state.ns[KNOWN, 0, first:last])
-    _add(ns[VOLT_NS, :n], state.ns[VOLTAGE_KNOWN, 0, first:last])
-
-    energy = charge = quiet = target = 0.0
-    both = listened = 0
-    energies, charges = work[ENERGY, :n], work[CHARGE, :n]
-    quiets, allowed = work[QUIET_ENERGY, :n], work[QUIET_CHARGE, :n]
-    wanted = target_energy[first:last]
+    """Add the beat of a line's cells to the minute, theirs and the line's."""
+    n, own, sums, times = last - first, slice(first, last), state.sums, state.ns
+    energy, charge = work[ENERGY, :n], work[CHARGE, :n]
+    quiet, allowed = work[QUIET_ENERGY, :n], work[QUIET_CHARGE, :n]
+    target, both, heard = work[TARGET_V, :n], ns[BOTH_NS, :n], ns[VOLT_NS, :n]
+    energies, charges = sums[ENERGY, 0, own], sums[CHARGE, 0, own]
+    quiets, allowances = sums[QUIET_ENERGY, 0, own], sums[QUIET_CHARGE, 0, own]
+    targets = sums[TARGET, 0, own]
+    known, listened = times[KNOWN, 0, own], times[VOLTAGE_KNOWN, 0, own]
+    for i in range(len(energy)):
+        energies[i] += energy[i]
+        charges[i] += charge[i]
+        quiets[i] += quiet[i]
+        allowances[i] += allowed[i]
+        targets[i] += target[i] * (heard[i] * 1e-9)
+        known[i] += both[i]
+        listened[i] += heard[i]
+    wanted = target_energy[own]
+    all_energy = all_charge = all_quiet = all_target = 0.0
+    all_both = all_heard = 0
     for i in range(len(wanted)):  # four sums that do not wait for each other
-        energy += energies[i]
-        charge += charges[i]
-        quiet += quiets[i]
-        target += wanted[i] * allowed[i]
-    both_ns, volt_ns = ns[BOTH_NS, :n], ns[VOLT_NS, :n]
-    for i in range(len(wanted)):
-        both += both_ns[i]
-        listened += volt_ns[i]
-    lines.sums[L_ENERGY, 0, k] += energy
-    lines.sums[L_CHARGE, 0, k] += charge
-    lines.sums[L_QUIET_ENERGY, 0, k] += quiet
-    lines.sums[L_TARGET_ENERGY, 0, k] += target
-    lines.ns[L_KNOWN, 0, k] += both
-    lines.ns[L_VOLTAGE_KNOWN, 0, k] += listened
+        all_energy += energy[i]
+        all_charge += charge[i]
+        all_quiet += quiet[i]
+        all_target += wanted[i] * allowed[i]
+    for i in range(len(both)):
+        all_both += both[i]
+        all_heard += heard[i]
+    lines.sums[L_ENERGY, 0, k] += all_energy
+    lines.sums[L_CHARGE, 0, k] += all_charge
+    lines.sums[L_QUIET_ENERGY, 0, k] += all_quiet
+    lines.sums[L_TARGET_ENERGY, 0, k] += all_target
+    lines.ns[L_KNOWN, 0, k] += all_both
+    lines.ns[L_VOLTAGE_KNOWN, 0, k] += all_heard
 
-    y, tracks = work[SPARE, :n], state.tracks
+
+@part
+def track(first: int, last: int, state: Any, work: Any) -> None:
+    """Add the beat of a line's cells to the open blocks of noise and slope."""
+    n, own, tracks = last - first, slice(first, last), state.tracks
+    y = work[SPARE, :n]
     _counting(work[NORMAL, :n], work[OUT, :n], y)
     for reference, beats in ((0, 3), (4, 6)):
-        _refer(y, tracks[beats, first:last], tracks[reference, first:last])
-        _track(y, tracks[reference, first:last], tracks[reference + 1, first:last])
-        _track_beats(y, tracks[beats, first:last])
-    _track_squares(y, tracks[0, first:last], tracks[2, first:last])
-
-
-@part
-def _add(a: Any, sums: Any) -> None:
-    for i in range(len(a)):
-        sums[i] += a[i]
-
-
-@part
-def _add_product(volts: Any, ns: Any, sums: Any) -> None:
-    for i in range(len(volts)):
-        sums[i] += volts[i] * (ns[i] * 1e-9)
+        _refer(y, tracks[beats, own], tracks[reference, own])
+        _track(y, tracks[reference, own], tracks[reference + 1, own])
+        _track_beats(y, tracks[beats, own])
+    _track_squares(y, tracks[0, own], tracks[2, own])
 
 
 @part
@@ -247,39 +221,18 @@ def _track_beats(y: Any, beats: Any) -> None:
 
 
 @part
-def notice(first: int, last: int, v_on: float, excess_V: float, state: Any, work: Any) -> None:
-    """Mark the cells that must be looked at one by one."""
-    n = last - first
-    awake, since = state.awake[first:last], state.low_start[first:last]
-    top, target = work[TOP, :n], work[TARGET_V, :n]
-    differs = work[DIFFERS, :n]
-    for i in range(len(differs)):
-        differs[i] = awake[i] if top[i] <= v_on else 1.0
-    for i in range(len(differs)):
-        differs[i] = differs[i] if top[i] <= target[i] + excess_V else 1.0
-    quick = work[QUICK, :n]
-    for i in range(len(differs)):
-        differs[i] = differs[i] if quick[i] == 1 and since[i] == NONE else 1.0
-
-
-@part
 def remember(first: int, last: int, begin: int, state: Any, work: Any, ns: Any) -> None:
     """The newest reading of the beat of every QUICK cell."""
     n = last - first
-    quick, x, v2 = work[QUICK, :n], work[X, :n], work[V2, :n]
+    quick, x, v2, target = work[QUICK, :n], work[X, :n], work[V2, :n], work[TARGET_V, :n]
     row, before = ns[ROW, :n], ns[ROW_BEFORE, :n]
-    last_ns = state.last_ns[first:last]
+    last_ns, volt = state.last_ns[first:last], state.last[0, first:last]
+    wanted = state.last[1, first:last]
     for i in range(len(quick)):
-        read = quick[i] == 1 and row[i] != before[i]
+        read = (quick[i] == 1) & (row[i] != before[i])
         last_ns[i] = begin + np.int64(x[i]) if read else last_ns[i]
-    _replace(quick, row, before, v2, state.last[0, first:last])
-    _replace(quick, row, before, work[TARGET_V, :n], state.last[1, first:last])
-
-
-@part
-def _replace(quick: Any, row: Any, before: Any, value: Any, out: Any) -> None:
-    for i in range(len(out)):
-        out[i] = value[i] if quick[i] == 1 and row[i] != before[i] else out[i]
+        volt[i] = v2[i] if read else volt[i]
+        wanted[i] = target[i] if read else wanted[i]
 
 
 @part

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.beat.anode_effect import NONE
-from analytics.beat.cell_beats import accumulate, compute, normalise, notice, put, remember
+from analytics.beat.cell_beats import accumulate, compute, judge, put, remember, track
 from analytics.beat.cell_events import end_block, end_mean, look_closer
 from analytics.beat.cell_readings import find
 from analytics.beat.cell_state import (
@@ -121,25 +121,27 @@ def step_cells(
                 v_on, excess_V = rules[first].v_on, line.low_excess_V[k]
                 whole = table.total_ns[b] == beat_ns
                 find(first, last, begin, end, whole, tags, r, work, work_ns)
-                compute(first, last, begin, beat_ns, corner, stop, v_on, table, work, work_ns)
+                compute(n, begin, beat_ns, corner, stop, v_on, table, work, work_ns)
                 for c in range(first, last):
                     if work[QUICK, c - first] == 0:
                         _integrate(c - first, begin, end, corner, stop, v_on, cells[c].voltage, r,
                                    table, work, work_ns)  # fmt: skip
-                normalise(first, last, begin, v_on, table.mean[b], line.extrapolated_V[k],
-                           line.nominal_kA[k], state, work)  # fmt: skip
-                notice(first, last, v_on, excess_V, state, work)
-                for c in range(first, last):
-                    if work[DIFFERS, c - first]:
-                        look_closer(c, c - first, begin, end, excess_V, cells[c], rules[c], r,
-                                    windows, state, work, work_ns, out, written)  # fmt: skip
-                        _remember(c, c - first, r, state, work, work_ns)
-                accumulate(k, first, last, beat_ns, target_energy, state, lines, work, work_ns)
+                differing = judge(first, last, begin, v_on, excess_V, table.mean[b],
+                                  line.extrapolated_V[k], line.nominal_kA[k], state,
+                                  work)  # fmt: skip
+                if differing:
+                    for c in range(first, last):
+                        if work[DIFFERS, c - first]:
+                            look_closer(c, c - first, begin, end, excess_V, cells[c], rules[c], r,
+                                        windows, state, work, work_ns, out, written)  # fmt: skip
+                            _remember(c, c - first, r, state, work, work_ns)
+                accumulate(k, first, last, target_energy, state, lines, work, work_ns)
+                track(first, last, state, work)
                 remember(first, last, begin, state, work, work_ns)
-                observe(first, last, work[NORMAL, :n], work[TARGET_V, :n], work[TOP, :n], v_on,
-                        state.told[MODE, first:last], state.told[BEAM_MM, first:last],
-                        state.told[TAPPED_KG, first:last], work[SPARE, :n], warning.means,
-                        warning.noise, warning.sums, warning.held)  # fmt: skip
+                observe(first, last, specials + differing > 0, work[NORMAL, :n],
+                        work[TARGET_V, :n], work[TOP, :n], v_on, state.told[MODE, first:last],
+                        state.told[BEAM_MM, first:last], state.told[TAPPED_KG, first:last],
+                        warning.means, warning.noise, warning.sums, warning.held)  # fmt: skip
                 if noise_slots[b] >= 0:
                     end_block(first, last, beat_ns, noise_slots[b], cells, state, work[SPARE:])
                 if slope_slots[b] >= 0:

@@ -235,15 +235,15 @@ def observe_all(
     held: Floats,
 ) -> None:
     """A beat of every cell. anode_effect: 0/1."""
-    n = len(voltage)
-    observe(0, n, voltage, target, anode_effect, 0.5, feed_mode, beam, tapped,
-            np.empty(n), means, noise, sums, held)  # fmt: skip
+    observe(0, len(voltage), True, voltage, target, anode_effect, 0.5, feed_mode, beam, tapped,
+            means, noise, sums, held)  # fmt: skip
 
 
 @part
 def observe(
     first: int,
     last: int,
+    news: bool,
     voltage: Any,
     target: Any,
     effect: Any,
@@ -251,7 +251,6 @@ def observe(
     feed_mode: Any,
     beam: Any,
     tapped: Any,
-    distance: Any,
     means: Any,
     noise: Any,
     sums: Any,
@@ -259,23 +258,37 @@ def observe(
 ) -> None:
     """Add a beat of the cells [first, last) to their blocks; forget the blocks of a cell where
     something was done or `effect` is above `limit`. voltage to tapped: of these cells, their
-    length last - first; distance: the same, to work in."""
+    length last - first. news: whether feed, beam or taps of one of them may be told other than
+    before, or its effect be above the limit."""
     own = slice(first, last)
-    if _disturbed(effect, limit, beam, tapped, held[_BEAM, own], held[_TAPPED, own]):
-        for i in range(len(effect)):
-            cell, one = slice(first + i, first + i + 1), slice(i, i + 1)
-            if _disturbed(
-                effect[one], limit, beam[one], tapped[one], held[_BEAM, cell], held[_TAPPED, cell]
-            ):
-                _forget(first + i, means, noise, sums, held)
-    _copy(beam, held[_BEAM, own])
-    _copy(tapped, held[_TAPPED, own])
-    _copy(feed_mode, held[_MODE, own])
-    _distance(voltage, target, effect, limit, distance)
-    _add_voltage(distance, voltage, beam, sums[_SUM, own])
-    _add_known(distance, sums[_DISTANCE, own], sums[_COUNT, own])
-    _add_changes(distance, sums[_LAST, own], sums[_SQUARES, own], sums[_STEPS, own])
-    _copy(distance, sums[_LAST, own])
+    if news:
+        if _disturbed(effect, limit, beam, tapped, held[_BEAM, own], held[_TAPPED, own]):
+            for i in range(len(effect)):
+                cell, one = slice(first + i, first + i + 1), slice(i, i + 1)
+                if _disturbed(
+                    effect[one], limit, beam[one], tapped[one], held[_BEAM, cell],
+                    held[_TAPPED, cell],
+                ):  # fmt: skip
+                    _forget(first + i, means, noise, sums, held)
+        _copy(beam, held[_BEAM, own])
+        _copy(tapped, held[_TAPPED, own])
+        _copy(feed_mode, held[_MODE, own])
+    total, distances, counts = sums[_SUM, own], sums[_DISTANCE, own], sums[_COUNT, own]
+    squares, steps, before = sums[_SQUARES, own], sums[_STEPS, own], sums[_LAST, own]
+    for i in range(len(voltage)):  # a choice a value: what has two to make stops the vectors
+        distance = 1000 * (voltage[i] - target[i])
+        near = 1.0 if abs(distance) < SPIKE_MV else 0.0
+        counted = 0.0 if effect[i] > limit else near
+        moved = MV_PER_MM * beam[i] if beam[i] == beam[i] else 0.0
+        total[i] += 1000 * voltage[i] - moved if counted > 0 else 0.0
+        distances[i] += distance if counted > 0 else 0.0
+        counts[i] += counted
+        change = distance - before[i]
+        follows = counted if change == change else 0.0
+        step = change if follows > 0 else 0.0
+        squares[i] += step * step
+        steps[i] += follows
+        before[i] = distance if counted > 0 else np.nan
 
 
 @part
@@ -307,41 +320,6 @@ def _forget(c: int, means: Any, noise: Any, sums: Any, held: Any) -> None:
 def _copy(a: Any, out: Any) -> None:
     for i in range(len(out)):
         out[i] = a[i]
-
-
-@part
-def _distance(voltage: Any, target: Any, effect: Any, limit: float, out: Any) -> None:
-    """Voltage above its set point [mV]; NaN where the beat does not count."""
-    for i in range(len(out)):
-        distance = 1000 * (voltage[i] - target[i])
-        near = distance if abs(distance) < SPIKE_MV else np.nan
-        out[i] = np.nan if effect[i] > limit else near
-
-
-@part
-def _add_voltage(distance: Any, voltage: Any, beam: Any, sums: Any) -> None:
-    for i in range(len(sums)):
-        moved = MV_PER_MM * beam[i] if beam[i] == beam[i] else 0.0
-        added = sums[i] + (1000 * voltage[i] - moved)
-        sums[i] = added if distance[i] == distance[i] else sums[i]
-
-
-@part
-def _add_known(distance: Any, sums: Any, counts: Any) -> None:
-    for i in range(len(sums)):
-        sums[i] = sums[i] + distance[i] if distance[i] == distance[i] else sums[i]
-    for i in range(len(counts)):
-        counts[i] += 1.0 if distance[i] == distance[i] else 0.0
-
-
-@part
-def _add_changes(distance: Any, before: Any, squares: Any, steps: Any) -> None:
-    for i in range(len(squares)):
-        change = distance[i] - before[i]
-        squares[i] = squares[i] + change * change if change == change else squares[i]
-    for i in range(len(steps)):
-        change = distance[i] - before[i]
-        steps[i] += 1.0 if change == change else 0.0
 
 
 @kernel

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.beat.summarise import OUTSIDE, UNORDERED, group, summarise
+from analytics.beat.summarise import OUTSIDE, UNORDERED, carry, group, summarise
 from plant.batch import Batch
+
+Floats = NDArray[np.float64]
 
 NEVER = np.iinfo(np.int64).min
 """Time of a reading that was never made."""
@@ -41,7 +44,7 @@ class Rows:
     quality: NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Frame:
     """The samples of [start, end), sorted by (tag, time), one per (tag, time).
 
@@ -49,23 +52,45 @@ class Frame:
     (step interpolation, E = Σ V_k I_k Δt); after that, and while its quality is BAD, the tag is
     unknown: NaN.
 
-    Rows `offsets[t]:offsets[t+1]` of times, values, quality are tag t's. The summary arrays have
-    length tags and tell of the frame's last beat: mean is time-weighted over its known part,
-    coverage is that part as a fraction, last is the value standing at the end; NaN where unknown.
+    Rows `offsets[t]:offsets[t+1]` of times, values, quality are tag t's. The summary (mean,
+    coverage, last) is worked out when it is first asked for.
     """
 
     start: int
     end: int
+    hold_ns: NDArray[np.int64]  # [tags]
     held: Held  # as of `start`
     offsets: NDArray[np.int64]
     times: NDArray[np.int64]
     values: NDArray[np.float64]
     quality: NDArray[np.uint8]
-    mean: NDArray[np.float64]
-    coverage: NDArray[np.float64]
-    last: NDArray[np.float64]
     after: Held  # as of `end`
     beats: int = 1
+
+    @property
+    def mean(self) -> Floats:
+        """[tags], time-weighted over the known part of the last beat, NaN where unknown."""
+        return self._summary[0]
+
+    @property
+    def coverage(self) -> Floats:
+        """[tags], that part as a fraction of the beat."""
+        return self._summary[1]
+
+    @property
+    def last(self) -> Floats:
+        """[tags], the value standing at the end, NaN where unknown."""
+        return self._summary[2]
+
+    @cached_property
+    def _summary(self) -> tuple[Floats, Floats, Floats]:
+        tags = len(self.hold_ns)
+        mean, coverage, last = np.empty(tags), np.empty(tags), np.empty(tags)
+        summarise(
+            self.end - self.beat_ns, self.end, self.hold_ns, self.held.times, self.held.values,
+            self.offsets, self.times, self.values, mean, coverage, last,
+        )  # fmt: skip
+        return mean, coverage, last
 
     @property
     def beat_ns(self) -> int:
@@ -83,9 +108,9 @@ class Frame:
         np.cumsum(counts, out=offsets[1:])
         rows = np.arange(offsets[-1]) + np.repeat(begin - offsets[:-1], counts)
         return Frame(
-            self.start, self.end, self.held.of(tags),
-            offsets, self.times[rows], self.values[rows], self.quality[rows],
-            self.mean[tags], self.coverage[tags], self.last[tags], self.after.of(tags), self.beats,
+            self.start, self.end, self.hold_ns[tags], self.held.of(tags),
+            offsets, self.times[rows], self.values[rows], self.quality[rows], self.after.of(tags),
+            self.beats,
         )  # fmt: skip
 
 
@@ -99,10 +124,10 @@ def freeze(
     does not depend on the order of rows with different tag or time. Raises ValueError when a
     sample lies outside the frame, or the frame cannot be cut into its beats.
     """
-    return summary(hold_ns, start, end, held, _rows(len(hold_ns), start, end, batch), beats)
+    return frame_of(hold_ns, start, end, held, _rows(len(hold_ns), start, end, batch), beats)
 
 
-def summary(
+def frame_of(
     hold_ns: NDArray[np.int64], start: int, end: int, held: Held, rows: Rows, beats: int = 1
 ) -> tuple[Frame, Held]:
     """`freeze` of rows that are in order already; they must lie in [start, end)."""
@@ -111,17 +136,14 @@ def summary(
             f"a frame of {end - start} ns cannot be cut into {beats} beats: give whole beats"
         )
     tags = len(hold_ns)
-    mean, coverage, last = np.empty(tags), np.empty(tags), np.empty(tags)
     after = Held(np.empty(tags, np.int64), np.empty(tags), np.empty(tags, np.uint8))
-    summarise(
-        end - (end - start) // beats, end, hold_ns, held.times, held.values, held.quality,
-        rows.offsets, rows.times, rows.values, rows.quality,
-        mean, coverage, last, after.times, after.values, after.quality,
+    carry(
+        held.times, held.values, held.quality, rows.offsets, rows.times, rows.values, rows.quality,
+        after.times, after.values, after.quality,
     )  # fmt: skip
     frame = Frame(
-        start, end, held, rows.offsets, rows.times, rows.values, rows.quality,
-        mean, coverage, last, after, beats,
-    )  # fmt: skip
+        start, end, hold_ns, held, rows.offsets, rows.times, rows.values, rows.quality, after, beats
+    )
     return frame, after
 
 

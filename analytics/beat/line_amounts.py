@@ -188,6 +188,12 @@ def put_window(w: int, k: int, a: Any, at: Any, rows: Any, figures: Any) -> None
 
 
 @part
+def known(total: float, count: float) -> float:
+    """The sum of so many known values, NaN of none."""
+    return total if count > 0 else np.nan
+
+
+@part
 def plus(total: float, value: float) -> float:
     """Sum of what is known, NaN while nothing is."""
     if value != value:

@@ -33,6 +33,7 @@ from analytics.beat.line_amounts import (
     WINDOW_NAMES,
     all_ns,
     carbon_ns,
+    known,
     line_amounts,
     plus,
     put_window,
@@ -159,25 +160,28 @@ def _line_beat(
     figures: Any,
 ) -> float:
     """-> direct emissions of the beat [t CO2e/h]"""
-    volts = power = effects = np.nan
-    burning = normal = squares = 0.0
-    count = 0
-    for c in range(cells.start, cells.stop):
-        volts = plus(volts, cell[cell_rows[VOLTAGE], c])
-        power = plus(power, cell[cell_rows[POWER], c])
-        effect = cell[cell_rows[EFFECT], c]
-        effects = plus(effects, effect)
-        if effect > 0:
-            burning += carbon[c]
-        value = cell[cell_rows[NORMALISED], c]
-        if value == value:
-            count += 1
-            normal += value
-    mean = normal / count
-    for c in range(cells.start, cells.stop):
-        value = cell[cell_rows[NORMALISED], c]
-        if value == value:
-            squares += (value - mean) * (value - mean)
+    volt, kW = cell[cell_rows[VOLTAGE], cells], cell[cell_rows[POWER], cells]
+    active, normal = cell[cell_rows[EFFECT], cells], cell[cell_rows[NORMALISED], cells]
+    carbons = carbon[cells]
+    volts = power = effects = burning = total = squares = 0.0
+    heard = powered = watched = count = 0.0
+    for i in range(len(volt)):  # sums that do not wait for each other
+        volts += volt[i] if volt[i] == volt[i] else 0.0
+        power += kW[i] if kW[i] == kW[i] else 0.0
+        effects += active[i] if active[i] == active[i] else 0.0
+        burning += carbons[i] if active[i] > 0 else 0.0
+        total += normal[i] if normal[i] == normal[i] else 0.0
+        heard += 1.0 if volt[i] == volt[i] else 0.0
+        powered += 1.0 if kW[i] == kW[i] else 0.0
+        watched += 1.0 if active[i] == active[i] else 0.0
+        count += 1.0 if normal[i] == normal[i] else 0.0
+    mean = total / count
+    for i in range(len(normal)):
+        away = normal[i] - mean
+        squares += away * away if away == away else 0.0
+    volts, power, effects = (
+        known(volts, heard), known(power, powered), known(effects, watched)
+    )  # fmt: skip
     rectifiers = len(at.rectifier_line)
     ac = _now(k, at.rectifier_line, means, 0, np.nan)
     auxiliary = _now(k, at.auxiliary_line, means, 2 * rectifiers, 0.0)
@@ -217,15 +221,19 @@ def _line_day(
     windows: Any,
     figures: Any,
 ) -> None:
-    count = positive = algebraic = 0.0
-    overvoltage = above_target = np.nan
-    for c in range(cells.start, cells.stop):
-        count += counted[COUNT, c]
-        positive += counted[POSITIVE, c]
-        algebraic += counted[ALGEBRAIC, c]
-        overvoltage = plus(overvoltage, cell[cell_rows[CF4_OVERVOLTAGE], c])
-        excess = cell[cell_rows[EXCESS_HOUR], c]
-        above_target = plus(above_target, 1.0 if excess > 0 else 0.0 * excess)
+    counts, positives = counted[COUNT, cells], counted[POSITIVE, cells]
+    algebraics, kg = counted[ALGEBRAIC, cells], cell[cell_rows[CF4_OVERVOLTAGE], cells]
+    excesses = cell[cell_rows[EXCESS_HOUR], cells]
+    count = positive = algebraic = overvoltage = above_target = heard = weighed = 0.0
+    for i in range(len(counts)):  # sums that do not wait for each other
+        count += counts[i]
+        positive += positives[i]
+        algebraic += algebraics[i]
+        overvoltage += kg[i] if kg[i] == kg[i] else 0.0
+        heard += 1.0 if kg[i] == kg[i] else 0.0
+        above_target += 1.0 if excesses[i] > 0 else 0.0
+        weighed += 1.0 if excesses[i] == excesses[i] else 0.0
+    overvoltage, above_target = known(overvoltage, heard), known(above_target, weighed)
     minutes = all_ns(above[DAY, cells]) / 60e9
     carbon_minutes = carbon_ns(above[DAY, cells], carbon[cells]) / 60e9
     listened_s = so_far(ns, L_VOLTAGE_KNOWN, DAY, k) / 1e9

@@ -1,4 +1,5 @@
-"""The kernels that make a frame of a batch: order its samples, summarise each tag's last beat."""
+"""The kernels of a frame: order its samples, carry the readings on, summarise each tag's last
+beat."""
 
 from __future__ import annotations
 
@@ -83,10 +84,7 @@ def group(
 
 
 @kernel
-def summarise(
-    start: int,
-    end: int,
-    hold_ns: NDArray[np.int64],
+def carry(
     held_times: NDArray[np.int64],
     held_values: NDArray[np.float64],
     held_quality: NDArray[np.uint8],
@@ -94,31 +92,48 @@ def summarise(
     times: NDArray[np.int64],
     values: NDArray[np.float64],
     quality: NDArray[np.uint8],
-    mean: NDArray[np.float64],
-    coverage: NDArray[np.float64],
-    last: NDArray[np.float64],
     after_times: NDArray[np.int64],
     after_values: NDArray[np.float64],
     after_quality: NDArray[np.uint8],
 ) -> None:
-    """Summary of [start, end) for each tag, in the tag's unit, NaN where nothing is known; and the
-    readings held at the end. Rows before `start` only say what stands there. First what holds for
-    nearly every tag, no reading and one that stands, a short loop an array.
+    """The newest reading of each tag at the end of the frame."""
+    after_times[:] = held_times
+    after_values[:] = held_values
+    after_quality[:] = held_quality
+    for tag in range(len(after_times)):
+        stop = offsets[tag + 1]
+        if stop > offsets[tag]:
+            after_times[tag] = times[stop - 1]
+            after_values[tag] = values[stop - 1]
+            after_quality[tag] = quality[stop - 1]
+
+
+@kernel
+def summarise(
+    start: int,
+    end: int,
+    hold_ns: NDArray[np.int64],
+    held_times: NDArray[np.int64],
+    held_values: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+    times: NDArray[np.int64],
+    values: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    coverage: NDArray[np.float64],
+    last: NDArray[np.float64],
+) -> None:
+    """Summary of [start, end) for each tag, in the tag's unit, NaN where nothing is known. Rows
+    before `start` only say what stands there. First what holds for nearly every tag, no reading and
+    one that stands.
 
     The mean is accumulated as differences to the first known value, so that it is exact when the
     value does not change. Slow twin: tests/analytics/beat/test_frame.py.
     """
-    for tag in range(len(after_times)):
-        after_times[tag] = held_times[tag]
-    for tag in range(len(after_values)):
-        after_values[tag] = held_values[tag]
-    for tag in range(len(after_quality)):
-        after_quality[tag] = held_quality[tag]
     for tag in range(len(coverage)):  # & and not `and`: a branch would stop the vectors
         stands = held_times[tag] + hold_ns[tag] >= end
-        coverage[tag] = 1.0 if stands & (held_values[tag] == held_values[tag]) else 0.0
-    for tag in range(len(last)):
-        mean[tag] = last[tag] = held_values[tag] if coverage[tag] == 1 else np.nan
+        known = stands & (held_values[tag] == held_values[tag])
+        coverage[tag] = 1.0 if known else 0.0
+        mean[tag] = last[tag] = held_values[tag] if known else np.nan
     for tag in range(len(hold_ns)):
         row, stop, hold = offsets[tag], offsets[tag + 1], hold_ns[tag]
         time, value = held_times[tag], held_values[tag]
@@ -129,10 +144,6 @@ def summarise(
             begin -= 1
         if begin > row:
             time, value = times[begin - 1], values[begin - 1]
-        if stop > row:
-            after_times[tag] = times[stop - 1]
-            after_values[tag] = values[stop - 1]
-            after_quality[tag] = quality[stop - 1]
         if begin == stop - 1 and value == value and time + hold >= times[begin] > start:
             now = values[begin]
             if now == now and times[begin] + hold >= end:  # one on one that stood
@@ -141,8 +152,9 @@ def summarise(
                 last[tag] = now
                 continue
         mean[tag], coverage[tag] = _dwell(start, end, time, value, hold, begin, stop, times, values)
-        stands = after_times[tag] + hold >= end
-        last[tag] = after_values[tag] if stands else np.nan
+        if stop > row:
+            time, value = times[stop - 1], values[stop - 1]
+        last[tag] = value if time + hold >= end else np.nan
 
 
 @part

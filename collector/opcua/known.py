@@ -34,12 +34,23 @@ class Known:
         equal = (batch.values == values) | (np.isnan(batch.values) & np.isnan(values))
         return batch.times > self.times[batch.tags], equal
 
+    def stands(self, batch: Batch) -> NDArray[np.bool_]:
+        """Rows that tell of now: not newer than what is known, nor an older reading of another
+        value. Another value of the very same time is of a server whose times stand still."""
+        known = self.times[batch.tags]
+        _, equal = self.compare(batch)
+        unknown = np.isnan(self.values[batch.tags])
+        stands: NDArray[np.bool_] = (batch.times == known) | (
+            (batch.times < known) & (equal | unknown)
+        )
+        return stands
+
     def confirm(self, batch: Batch, server_now: int | None, received: int) -> Batch:
-        """What a read tells: a newer reading as it is; any other holds at the time of the read, by
-        the server's clock where it is usable, else by ours (both [ns])."""
-        newer, _ = self.compare(batch)
-        standing = self.confirm_standing(batch.take(~newer), server_now, received)
-        return Batch.concat([batch.take(newer), standing])
+        """What a read tells: what stands holds at the time of the read, by the server's clock where
+        it is usable, else by ours (both [ns]); any other reading is as it is."""
+        stands = self.stands(batch)
+        standing = self.confirm_standing(batch.take(stands), server_now, received)
+        return Batch.concat([batch.take(~stands), standing])
 
     def confirm_standing(self, batch: Batch, server_now: int | None, received: int) -> Batch:
         """The same values, as holding at the server's `now` where that is usable, else ours."""

@@ -99,6 +99,7 @@ class OpcUaSession:
         self._remade_at = np.inf  # monotonic s, of items of the current one
         self._mended = False  # subscribed again, and nothing new came since
         self._told: set[str] = set()  # levels of stalls that are on record and go on
+        self._silent = np.zeros(len(plant.tags), np.bool_)  # of these something may be lost in them
         self._data_at = time.monotonic()
 
     def _new_subscription(self) -> Subscription:
@@ -253,6 +254,10 @@ class OpcUaSession:
         self._tags.notified(dated, now)
         if len(dated):
             self._data_at = now
+        if self._silent.any():  # what the server had meanwhile and did not bring will not come
+            silent = np.flatnonzero(self._silent).astype(np.int32)
+            self._missing["silent"] = silent
+            self._history.outage(silent, self._known.times)
         if news and publication.subscription == self._current.id:
             self._flows()
         await self._deliver(batch, publication.refused, acknowledge)
@@ -260,13 +265,16 @@ class OpcUaSession:
 
     def _standing(self, batch: Batch, published: int, received: int) -> tuple[Batch, bool]:
         """The first values after subscribing tell what stands now. One that the server dates no
-        later than what is known is no news of that time, but a confirmation of now. Also whether
-        there is any value besides."""
+        later than what is known is no news of that time, but a confirmation of now, unless a newer
+        one comes with it. Also whether there is any value besides."""
         first = self._awaited[batch.tags]
         if not first.any():
             return batch, len(batch) > 0
         self._awaited[batch.tags] = False
-        standing = first & (batch.times <= self._known.times[batch.tags])
+        newest = self._known.times.copy()
+        np.maximum.at(newest, batch.tags, batch.times)
+        newer = (newest > self._known.times)[batch.tags]
+        standing = first & ~newer & self._known.stands(batch)
         now = self._known.confirm_standing(batch.take(standing), published, received)
         return Batch.concat([batch.take(~standing), now]), not first.all()
 
@@ -360,6 +368,7 @@ class OpcUaSession:
     async def _remake(self, columns: NDArray[np.int64], now: float) -> None:
         """Others flow: the items of these tags alone are dead."""
         self._stalled("tag", "the server has news of tags that it does not bring", len(columns))
+        self._silent[columns] = True
         self._tags.spare(columns, now)
         handles = np.unique(self._handle[columns])
         self._tags.end(self._items.columns(handles))
@@ -369,6 +378,7 @@ class OpcUaSession:
     async def _mend(self, level: str, why: str) -> None:
         """Subscribe again; when nothing new came since that was last done, a new session."""
         self._stalled(level, why)
+        self._silent[self._items.slots.columns] = True
         if self._mended:
             raise Stalled(why)
         self._mended = True
@@ -383,6 +393,7 @@ class OpcUaSession:
 
     def _flows(self) -> None:
         self._mended = False
+        self._silent[:] = False
         if self._told:
             log.info("flows again", source=self._source.id, after=sorted(self._told))
             self._told.clear()

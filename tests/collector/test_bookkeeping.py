@@ -90,6 +90,11 @@ class House:
         self.spool.append(batch, {source: 1}, {}, [], np.zeros(1, np.bool_))
         return column
 
+    def late(self, *rows):
+        """Tell of late samples. rows: (column, time)."""
+        tags, times = zip(*rows, strict=True)
+        self.keeper.touched(np.array(tags, np.int32), np.array(times, np.int64))
+
     def enter(self, signal, days_before, value, entered_days_before=0.0, cell=CELL):
         row = Entry(f"{cell}.{signal}", ns(days_before), ns(entered_days_before), value, "Li Wei")
         self.entries.add([row])
@@ -163,7 +168,7 @@ def test_a_withdrawn_value_leaves_nothing_behind(house):
 
 def test_an_entry_stands_before_a_sample_of_the_same_time(house):
     tag = house.sample(f"{CELL}.bath_temperature", ns(0.5), 955.0)
-    house.keeper.touched(tag, ns(0.5))
+    house.late((tag, ns(0.5)))
     house.keeper.refresh()
     assert house.figure("bath_temperature_last") == 955.0
     house.enter("bath_temperature", 0.5, 961.0)
@@ -177,13 +182,38 @@ def test_an_entry_stands_before_a_sample_of_the_same_time(house):
 def test_a_late_sample_is_seen_though_its_day_was_read_before(house):
     house.keeper.close_day(ns())
     tag = house.sample(f"{CELL}.bath_temperature", ns(1.5), 955.0)
-    house.keeper.touched(tag, ns(1.5))
+    house.late((tag, ns(1.5)))
     assert house.keeper.refresh() == [ns(1), ns()]
+
+
+def test_many_late_samples_touch_what_each_of_them_does(house):
+    house.keeper.close_day(ns())
+    rows = [
+        (house.sample(f"{cell}.{signal}", ns(day), value), ns(day))
+        for cell in (CELL, "L1-001")
+        for signal, value in (("bath_temperature", 955.0), ("alf3_percent", 11.0), ("voltage", 4.0))
+        for day in (3.5, 3.49, 7.25, 0.5, 12.0)
+    ]
+    one_by_one = set[int]()
+    for row in rows:
+        house.late(row)
+        one_by_one |= set(house.keeper.refresh())
+    assert len(one_by_one) > 5
+    house.late(*rows)
+    assert days_marked(house) == one_by_one
+
+
+def days_marked(house):
+    """The days that a refresh would look at."""
+    for late in house.keeper._late:
+        house.keeper._mark(*late)
+    first, last = house.keeper._closed()
+    return {day for day in house.keeper._due if first <= day <= last}
 
 
 def test_samples_of_other_signals_touch_nothing(house):
     house.keeper.close_day(ns())
-    house.keeper.touched(house.plant.column_of[f"{CELL}.voltage"], ns(3.5))
+    house.late((house.plant.column_of[f"{CELL}.voltage"], ns(3.5)))
     assert house.keeper.refresh() == []
 
 
@@ -277,7 +307,7 @@ def test_any_order_of_arrival_ends_in_the_same_bits(plant, tmp_path_factory, ord
                 house.enter(*LATE[step])
             elif step == len(LATE):
                 tag = house.sample(f"{CELL}.bath_temperature", ns(2.2), 957.0)
-                house.keeper.touched(tag, ns(2.2))
+                house.late((tag, ns(2.2)))
             else:
                 house.day(ns(4), voltage=4.05)
                 house.keeper.restated(ns(4.5), ns(4.4))

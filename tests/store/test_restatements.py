@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from plant.batch import SECOND, Batch, Quality
+from store.contract import StoreUnavailable
 from store.restatements import Restatements
 
 T = 1_795_261_200 * SECOND
@@ -102,3 +103,17 @@ def test_a_correction_is_made_with_its_note_or_not_at_all(table, monkeypatch):
     with pytest.raises(RuntimeError):
         table.correct("L1-001.voltage", T, T + 1, 2.0, 0.0, "", "x")
     assert table.corrections(withdrawn=True) == []
+
+
+def test_on_a_full_disk_nothing_is_noted_and_it_can_be_noted_later(table):
+    (pages,) = table._db.execute("PRAGMA page_count").fetchone()
+    table._db.execute(f"PRAGMA max_page_count = {pages}")
+    noted = 0
+    with pytest.raises(StoreUnavailable, match="the disk is full"):  # noqa: PT012
+        while True:  # until no room is left
+            table.note(T, T + SECOND, f"cause {noted}")
+            noted += 1
+    assert len(table.rows(0, FOREVER)) == noted
+    table._db.execute("PRAGMA max_page_count = 100000")
+    table.note(T, T + SECOND, "room again")
+    assert len(table.rows(0, FOREVER)) == noted + 1

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.beat.chunk import Chunk
-from analytics.beat.frame import NEVER, Held, freeze, summary
+from analytics.beat.frame import NEVER, Held, frame_of, freeze
 from plant.batch import SECOND, Batch, Quality
 
 START, END = 1000 * SECOND, 1001 * SECOND
@@ -111,7 +111,7 @@ def test_frames_cut_from_a_sorted_chunk_are_those_of_freeze(rows, helds, lengths
         end = start + beats * SECOND
         due = batch_of([r for r in rows if start <= r[1] < end])
         frame, held = freeze(HOLD, start, end, held, due, beats)
-        cut, held_cut = summary(HOLD, start, end, held_cut, chunk.cut(end), beats)
+        cut, held_cut = frame_of(HOLD, start, end, held_cut, chunk.cut(end), beats)
         for name in ("offsets", "times", "values", "quality", "mean", "coverage", "last"):
             assert getattr(cut, name).tobytes() == getattr(frame, name).tobytes(), name
         for name in ("times", "values", "quality"):
