@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from potline.exits import FOUND, INVALID, UNREACHABLE, Failure
 from potline.logs import configure
 from potline.plants import load_plant
 from store.contract import Store, StoreUnavailable
+from store.facts import is_damage
 from store.history import History
 from store.open import open_store
 from store.restatements import Restatements
@@ -85,6 +87,14 @@ def kept(path: Path) -> Iterator[Kept]:
         yield Kept(plant, spool, store, restatements, History(store, spool, restatements))
     except StoreUnavailable as error:
         raise Failure(UNREACHABLE, f"the store cannot be reached: {error}") from None
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        raise Failure(
+            FOUND,
+            f"{file} is damaged ({error}); `potline run` sets it aside at its start and goes on "
+            "with what can be read",
+        ) from None
     finally:
         restatements.close()
         store.close()

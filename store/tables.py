@@ -232,4 +232,8 @@ def newest_times(db: sqlite3.Connection, tags: TagNumbers) -> tuple[int, NDArray
         if found is not None:
             raw, _ = decode_samples(found[1])
             np.maximum.at(last, raw.tags, raw.times)
+            continue
+        # Of which tags it was is not known: what is not newer than it is looked for in the store.
+        for (newest,) in db.execute("SELECT last FROM recent WHERE segment = ?", (id_,)):
+            np.maximum(last, newest + 1, out=last)
     return upto, last

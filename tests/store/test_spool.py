@@ -19,6 +19,7 @@ from plant.batch import SECOND, Batch
 from store.contract import FigureBlock
 from store.segments import EventSegment, FigureSegment, SampleSegment
 from store.spool import BadLine, Checkpoint, Event, Gap, Spool, SpoolFull, SpoolInUse
+from store.spoolfile import SpoolFile
 
 
 @pytest.fixture
@@ -214,6 +215,21 @@ def test_a_damaged_segment_is_set_aside_counted_and_a_gap(spool, samples):
     ]
     with closing(sqlite3.connect(spool.path)) as db:
         assert db.execute("SELECT id FROM quarantine").fetchall() == [(damaged,)]
+
+
+def test_what_a_damaged_segment_may_have_held_is_suspect_when_it_comes_again(
+    tmp_path, plant, samples
+):
+    """It is in the store already, and its newest times cannot be read any more."""
+    spool = Spool(tmp_path / "spool.sqlite", plant)
+    put(spool, samples(NOW))
+    damaged = put(spool, samples(NOW + SECOND))
+    spool.delivered(spool.pending(10**6), {})
+    corrupt(spool, damaged)
+    SpoolFile.close(spool)  # as a kill: nothing is tidied
+    spool = Spool(tmp_path / "spool.sqlite", plant)
+    assert (spool.last_times() == NOW + SECOND + 1).all()
+    spool.close()
 
 
 def test_gaps_by_tag_and_time(spool):
