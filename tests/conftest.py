@@ -18,9 +18,17 @@ from pathlib import Path
 
 import orjson
 import pytest
+import structlog
 
 ORG, TOKEN = "potline", "made-for-this-test"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "potline"
+
+
+@pytest.fixture(autouse=True)
+def logs_as_at_first() -> Iterator[None]:
+    """A command that runs in the test's process sets them up for itself."""
+    yield
+    structlog.reset_defaults()
 
 
 def missing(what: str) -> None:

@@ -26,14 +26,16 @@ _PLAIN = (b"\x00\x00\x00\x00\x00" + bytes(3), b"\x00\xff\xff\xff\xff" + bytes(3)
 async def ask_again(
     services: Services, decoder: Decoder, subscription: int, number: int
 ) -> Publication | None:
-    """None when the server has it no more, or what it sends cannot be read."""
+    """None when the server has it no more, or what it sends cannot be read. Some answer Good, with
+    an empty message, for what they do not have."""
     request = ua.RepublishRequest()
     request.Parameters = ua.RepublishParameters(subscription, number)
     try:
         body = await services.send(request)
-        return decoder.publication(as_publish_response(body, subscription), time.time_ns())
+        found = decoder.publication(as_publish_response(body, subscription), time.time_ns())
     except (NOT_KEPT, *UNABLE, Undecodable):
         return None
+    return found if found.has_notifications and found.sequence == number else None
 
 
 def as_publish_response(body: bytes, subscription: int) -> bytes:

@@ -197,7 +197,7 @@ def test_a_thousand_tags_come_and_go_under_load(tmp_path, processes, mosquitto):
     assert (last[new] > removing - 2 * SECOND).all(), "and to the end"
 
     kept = open_store(base).figures("line", ["current"], ["L1"], 0, 2**62)
-    assert len(kept.times) > 15
+    assert len(kept.times) > 10
     assert (np.diff(kept.times) == SECOND).all(), "no beat is left out"
 
 

@@ -262,3 +262,18 @@ async def test_killed_and_started_again(stack, stacks, plant_at, collecting, unt
         await until(lambda: len(seen.deliveries) >= before + 3)
         assert seen.deliveries[before].resumed
         assert in_order(seen.values(0)[-3:])
+
+
+async def test_a_cut_connection_goes_on(stack, plant_at, collecting, until):
+    """With its session and subscription where the stack keeps them, else with new ones."""
+    async with Proxy("127.0.0.1", stack.port) as proxy:
+        plant = plant_at(proxy.port, ["count"], **OPEN)
+        reader = OpcUaReader(plant.sources[0], plant)
+        async with collecting(reader) as seen:
+            for cuts in range(3):
+                rows = len(seen.batch)
+                await until(lambda n=rows: len(seen.batch) > n + 2, within_s=15)
+                await until(lambda: reader.health.link == "connected", within_s=15)
+                assert reader.health.reconnects == cuts
+                proxy.reset()
+                await until(lambda n=cuts: reader.health.reconnects > n, within_s=15)
