@@ -1,7 +1,7 @@
 # GNU make and a POSIX shell. `make help` lists what there is.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv dev page demo provision test check bench studies storm picture secrets lock clean
+.PHONY: help venv dev page demo provision test slow check bench studies storm picture secrets lock clean
 
 ARGS ?=
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -59,8 +59,11 @@ demo: venv page ## a simulated smelter, collected, computed and shown
 provision: dev ## bring the real servers of the tests onto this machine
 	@$(BIN)/python tools/provision.py
 
-test: venv dev page provision ## run all tests
-	@$(BIN)/pytest $(ARGS)
+test: venv dev page provision ## run the tests
+	@$(BIN)/pytest -m "not slow" $(ARGS)
+
+slow: venv dev page provision ## run those that wait for time to pass: kills, outages, a short storm
+	@$(BIN)/pytest -m slow $(ARGS)
 
 tools/lint/node_modules/.package-lock.json: tools/lint/package.json tools/lint/package-lock.json | .venv/.installed
 	@tools/npm --prefix tools/lint ci --loglevel=error >/dev/null

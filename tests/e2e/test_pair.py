@@ -24,7 +24,7 @@ CELLS = 80
 SETTLE_S = 8
 """Until the beats of what was sent are computed and stored."""
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(420)]
 
 
 class Half:

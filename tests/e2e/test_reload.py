@@ -19,7 +19,7 @@ from plant.model import Plant
 from simulators.wave import Wave
 from store.open import open_store
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(180)]
 
 SIGNALS = [f"shell_{k}" for k in range(10)]
 

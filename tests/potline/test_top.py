@@ -103,6 +103,7 @@ class Terminal:
         os.close(self._screen)
 
 
+@pytest.mark.slow
 def test_a_link_that_is_lost_is_shown_and_recovers(file, url, plant):
     running = start(file, url)
     terminal = Terminal(url)

@@ -128,6 +128,7 @@ async def test_opcua_is_browsable_and_punctual(small: Plant, free_port: int) -> 
             assert late[len(late) // 2] < 0.25
 
 
+@pytest.mark.slow
 async def test_faults_on_demand(small: Plant, free_port: int) -> None:
     async with served(small, control_port=free_port, seed=1):
         url = source(small, "pots").options["url"]
@@ -230,6 +231,7 @@ def mosquitto(small: Plant, tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.mark.servers
+@pytest.mark.slow
 async def test_mqtt_through_an_absent_and_a_killed_broker(
     small: Plant, mosquitto: Any, tmp_path: Path, free_port: int
 ) -> None:

@@ -13,7 +13,7 @@ from web.month import BAD_CELL
 
 Opened = Callable[..., Page]
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser]
 
 
 @pytest.fixture

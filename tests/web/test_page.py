@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 Opened = Callable[..., Page]
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser]
 
 FIGURES = [
     f"{entity}-{figure}_hour"

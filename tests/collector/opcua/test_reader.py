@@ -145,6 +145,7 @@ async def test_connected_but_not_flowing_is_mended(
     assert reader.health.reconnects == 0
 
 
+@pytest.mark.slow
 async def test_starts_without_its_server_and_survives_kill_and_permuted_namespaces(
     plant_of, opcua_child, collecting, until
 ):
@@ -166,6 +167,7 @@ async def test_starts_without_its_server_and_survives_kill_and_permuted_namespac
     assert 7.5 in seen.values(1)
 
 
+@pytest.mark.slow
 async def test_a_black_hole_is_noticed_and_left_behind(
     plant_of, opcua_child, collecting, until, proxy_to, monkeypatch
 ):

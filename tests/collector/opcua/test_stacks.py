@@ -22,7 +22,11 @@ from plant.batch import Quality
 from plant.model import Plant, Source
 from simulators.proxy import Proxy
 
-pytestmark = [pytest.mark.servers, pytest.mark.parametrize("maker", MAKERS)]
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.slow,
+    pytest.mark.parametrize("maker", MAKERS),
+]
 
 URI, SERVER = "urn:test:plant", "urn:test:server"
 PASSWORD = "hunter2-Ω-secret"
