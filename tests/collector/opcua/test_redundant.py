@@ -27,7 +27,7 @@ from simulators.proxy import Network, Proxy
 from simulators.scale.server import ScaleServer
 from simulators.scenario import Fault
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 STEP_S = 0.1
 URI = "urn:test:plant"

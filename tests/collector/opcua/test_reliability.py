@@ -12,7 +12,7 @@ from collector.opcua.reader import OpcUaReader
 from collector.opcua.secure_client import SecureClient
 from simulators.proxy import Network, Proxy
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
 def reader_of(server, port: int = 0) -> OpcUaReader:
