@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ Running = contextlib.AbstractContextManager[psutil.Process]
 
 
 @contextlib.contextmanager
-def process(log: Path, command: Sequence[object], **environment: str) -> Iterator[psutil.Process]:
+def process(log: Path, command: Sequence[object]) -> Iterator[psutil.Process]:
     """Runs while in the block; its output is in the file."""
     with log.open("wb") as sink:
         started = subprocess.Popen(
@@ -28,7 +26,6 @@ def process(log: Path, command: Sequence[object], **environment: str) -> Iterato
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
         )
     try:
         yield psutil.Process(started.pid)
@@ -41,8 +38,8 @@ def process(log: Path, command: Sequence[object], **environment: str) -> Iterato
             started.wait()
 
 
-def ours(log: Path, *arguments: object, **environment: str) -> Running:
-    return process(log, [sys.executable, "-m", "potline", *arguments], **environment)
+def ours(log: Path, *arguments: object) -> Running:
+    return process(log, [sys.executable, "-m", "potline", *arguments])
 
 
 def until(what: str, ready: Callable[[], bool], within_s: float = READY_S) -> None:
@@ -52,14 +49,6 @@ def until(what: str, ready: Callable[[], bool], within_s: float = READY_S) -> No
         if time.monotonic() > deadline:
             raise SystemExit(f"waited {within_s:.0f} s for {what}")
         time.sleep(0.2)
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from asyncua import Client, ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import struct_from_binary
 
+from benchmarks.collector import unused_port
 from collector.channel import Put, channel
 from collector.opcua.decode import Decoder, Publication, warm
 from collector.opcua.known import Known
@@ -84,9 +85,7 @@ def decoding(values: int, seconds: float) -> Iterator[tuple[str, float]]:
 @contextmanager
 def feeding(values: int) -> Iterator[int]:
     """The port of a server that sends `values` values each PAUSE_S."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = unused_port()
     command = [sys.executable, "-m", "benchmarks._opcua_feed", str(port), str(values), str(PAUSE_S)]
     server = subprocess.Popen(command)
     try:

@@ -16,7 +16,6 @@ import gc
 import logging
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,30 +26,14 @@ from pathlib import Path
 import numpy as np
 import structlog
 
+from benchmarks.collector import PLANT, unused_port
 from collector.opcua.reader import OpcUaReader
 from plant.load import load
 from plant.model import Plant, Source
 from simulators.proxy import Network, Proxy
 
 DROPS_A_DAY = 1000
-PLANT = """
-[site]
-id = "bench"
-time_zone = "UTC"
-grid_region = "CN-SD"
-gwp = "AR5"
-[store]
-kind = "embedded"
-path = "unused"
-[[line]]
-id = "L"
-technology = "PFPB_M"
-nominal_current_kA = 600
-current_efficiency = 0.935
-net_carbon_t_per_t = 0.411
-sections = {{ A = "0001-0050" }}
-target_voltage_V = 3.95
-target_dc_kWh_per_t = 12600
+SOURCE = """
 [[source]]
 id = "s"
 kind = "opcua"
@@ -94,11 +77,10 @@ class Server:
 
 
 def plant_of(folder: Path) -> tuple[Plant, Path, int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = unused_port()
     file = folder / "plant.toml"
-    file.write_text(PLANT.format(port=port), "utf-8")
+    text = PLANT.replace("CELLS", "0050") + SOURCE.format(port=port)
+    file.write_text(text, "utf-8")
     return load(file), file, port
 
 

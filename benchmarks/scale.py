@@ -14,7 +14,6 @@ import asyncio
 import logging
 import multiprocessing
 import platform
-import socket
 import struct
 import tempfile
 import threading
@@ -27,36 +26,19 @@ import structlog
 from asyncua import Client, ua
 from asyncua.ua.ua_binary import struct_from_binary
 
+from benchmarks.collector import PLANT, URI, unused_port
 from plant.load import load
 from plant.model import Plant
 from simulators.serve import serve
 
 SIGNALS = 80
-URI = "urn:potline:bench"
 OPEN_REQUESTS, ITEMS_PER_CALL, READY_S, WARM_UP_S = 4, 1000, 120.0, 3.0
 INTERVAL_MS = 500.0
 _ITEM = 30  # bytes of a good Double: handle, mask, type, value, two times
 _SOURCE_TIME = slice(14, 22)
 _FILETIME_1970 = 116_444_736_000_000_000
 
-PLANT = """
-[site]
-id = "bench"
-time_zone = "UTC"
-grid_region = "CN-SD"
-gwp = "AR5"
-[store]
-kind = "embedded"
-path = "unused"
-[[line]]
-id = "L"
-technology = "PFPB_M"
-nominal_current_kA = 600
-current_efficiency = 0.935
-net_carbon_t_per_t = 0.411
-sections = {{ A = "0001-{cells:04d}" }}
-target_voltage_V = 3.95
-target_dc_kWh_per_t = 12600
+SOURCE = """
 [[source]]
 id = "s"
 kind = "opcua"
@@ -84,11 +66,10 @@ label = "Anode {n}"
 
 
 def plant_file(folder: Path, tags: int) -> Path:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = unused_port()
     names = ", ".join(f'"anode_{n}"' for n in range(SIGNALS))
-    text = PLANT.format(cells=tags // SIGNALS, port=port, uri=URI, names=names)
+    text = PLANT.replace("CELLS", f"{tags // SIGNALS:04}")
+    text += SOURCE.format(port=port, uri=URI, names=names)
     text += "".join(SIGNAL.format(n=n) for n in range(SIGNALS))
     path = folder / f"{tags}.toml"
     path.write_text(text, encoding="utf-8")

@@ -37,6 +37,7 @@ from benchmarks._page import put
 from benchmarks._servers import Running, Usage, ours, process, until
 from benchmarks.collector import MQTT, PLANT, VALUES, cpu, unused_port
 from benchmarks.mqtt import mosquitto, publish
+from benchmarks.scale import SIGNAL, SIGNALS
 from plant.batch import SECOND
 from plant.load import load
 from plant.model import StoreSettings
@@ -45,7 +46,6 @@ from store.influx_client import Client
 from tests.conftest import CACHE, Influxd
 from tools.provision import telegraf_program
 
-SIGNALS = 80
 MESSAGES_PER_S, MQTT_CELLS = 10_000, 1000
 BUCKET = "bench_raw"
 PROBED, PROBE_S = 10, 0.2
@@ -86,18 +86,6 @@ node = "s={{cell}}.{{name}}"
 interval_s = 1
 signals = ["voltage", "target_voltage", "alumina_fed", "beam_position", {names}]
 """
-ANODE = """
-[[signal]]
-entity = "cell"
-name = "anode_{n}"
-unit = "kA"
-kind = "gauge"
-low = 0
-high = 30
-hold_s = 5
-label = "Anode {n}"
-"""
-
 
 Start = Callable[["Database", Path, Path], Running]
 
@@ -125,7 +113,7 @@ def plant_text(cells: int, rest: str, server: Influxd, folder: Path) -> str:
 def opcua_plant(rate: int, port: int, server: Influxd, folder: Path) -> Path:
     anodes = range(SIGNALS - 4)
     names = ", ".join(f'"anode_{n}"' for n in anodes)
-    text = OPCUA.format(port=port, names=names) + "".join(ANODE.format(n=n) for n in anodes)
+    text = OPCUA.format(port=port, names=names) + "".join(SIGNAL.format(n=n) for n in anodes)
     path = folder / "plant.toml"
     path.write_text(plant_text(rate // SIGNALS, text, server, folder), encoding="utf-8")
     return path

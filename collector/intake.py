@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,15 +26,6 @@ WAITING = 64
 ROWS = 100_000
 """Rows in one commit at most, unless a single delivery has more."""
 RETRY_S = 1.0
-PASSING = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-}
-"""What SQLite says of a disk that is full, slow or away; anything else is a bug."""
 
 log = structlog.get_logger()
 
@@ -175,9 +165,7 @@ class Intake:
             try:
                 segment = await loop.run_in_executor(self._thread, append)
                 break
-            except (SpoolFull, sqlite3.OperationalError) as error:
-                if not _may_pass(error):
-                    raise
+            except SpoolFull as error:
                 if not self.blocked:
                     log.error(
                         "samples cannot be made durable, sources wait: free space on the disk, "
@@ -202,8 +190,3 @@ class Intake:
 def _tags_of(plant: Plant) -> dict[str, NDArray[np.bool_]]:
     """bool[tags] by source."""
     return {source.id: plant.source_of_tag == i for i, source in enumerate(plant.sources)}
-
-
-def _may_pass(error: Exception) -> bool:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_FULL)  # SpoolFull carries none
-    return code & 0xFF in PASSING

@@ -3,7 +3,6 @@ the checkpoint, so that a checkpoint never runs ahead of what it stands for."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
 import numpy as np
@@ -45,7 +44,7 @@ class Keeper:
         from its samples when the run is resumed from an earlier checkpoint."""
         try:
             self._commit(checkpoint)
-        except (SpoolFull, sqlite3.OperationalError) as error:
+        except SpoolFull as error:
             if not self.blocked:
                 log.error(
                     "figures cannot be made durable: free space on the disk", reason=str(error)

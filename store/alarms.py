@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from plant.model import AlarmRule, Plant
+from store.facts import passing
 from store.segments import Event
-from store.spoolfile import PASSING
 
 ALL_TIME = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 AFTER_RAISE = {"rtn-unack": "unack-active"}
@@ -116,7 +116,7 @@ class AlarmTable:
                     rule = self._rules[t.rule]
                     changed += (_raise if t.active else _clear)(db, rule, t)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in PASSING:
+            if passing(error) is None:
                 raise
             return []
         self._waiting.clear()

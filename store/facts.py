@@ -18,6 +18,15 @@ from store.records import SourceLedger
 
 NEVER = np.iinfo(np.int64).min
 CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+PASSING = {
+    sqlite3.SQLITE_FULL: "the disk is full; make room on it",
+    sqlite3.SQLITE_IOERR: "the disk gives an error; see that it works and has room",
+    sqlite3.SQLITE_READONLY: "the disk or the file is read-only; make it writable",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; see that the disk is there and writable",
+    sqlite3.SQLITE_BUSY: "another process holds it; stop that one",
+    sqlite3.SQLITE_LOCKED: "another process holds it; stop that one",
+}
+"""What SQLite says of a disk that is full, slow or away; the same may succeed later."""
 
 
 class Inconsistent(sqlite3.DatabaseError):
@@ -28,6 +37,11 @@ class Inconsistent(sqlite3.DatabaseError):
 
 def is_damage(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in CORRUPT
+
+
+def passing(error: BaseException) -> str | None:
+    """Why SQLite can write nothing now, and the remedy; None when this will not pass."""
+    return PASSING.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
 
 
 def put(db: sqlite3.Connection, name: str, blob: bytes) -> None:

@@ -24,8 +24,8 @@ import pyarrow as pa
 from plant.batch import Batch, Quality
 from plant.model import Plant
 from store.contract import FigureBlock, StoreUnavailable
+from store.facts import passing
 from store.shelf import Shelf, words
-from store.spoolfile import PASSING
 
 MOST_TAGS = 20
 """So many tags are named as the cause; more are counted."""
@@ -299,10 +299,9 @@ class Restatements:
             except BaseException as error:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
-                    reason = PASSING.get(error.sqlite_errorcode & 0xFF)
-                    if reason is not None:
-                        raise StoreUnavailable(f"restatements: {reason}") from error
+                reason = passing(error)
+                if reason is not None:
+                    raise StoreUnavailable(f"restatements: {reason}") from error
                 raise
 
 

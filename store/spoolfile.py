@@ -14,7 +14,7 @@ from typing import TextIO, TypeVar
 import numpy as np
 
 from plant.model import Plant
-from store.facts import Inconsistent, TagNumbers, get, is_damage
+from store.facts import Inconsistent, TagNumbers, get, is_damage, passing
 from store.kept import Kept
 from store.order import Order
 from store.records import SpoolFull, SpoolInUse
@@ -23,16 +23,6 @@ from store.tables import connect, newest_times, sound_schema
 from store.upgrade import needs_upgrade, upgrade
 
 T = TypeVar("T")
-
-PASSING = {
-    sqlite3.SQLITE_FULL: "the disk is full; make room on it",
-    sqlite3.SQLITE_IOERR: "the disk gives an error; see that it works and has room",
-    sqlite3.SQLITE_READONLY: "the disk or the file is read-only; make it writable",
-    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; see that the disk is there and writable",
-    sqlite3.SQLITE_BUSY: "another process holds it; stop that one",
-    sqlite3.SQLITE_LOCKED: "another process holds it; stop that one",
-}
-"""What SQLite says of a disk that is full, slow or away; the same may succeed later."""
 
 
 class SpoolFile(Kept):
@@ -167,7 +157,7 @@ class SpoolFile(Kept):
 
     def _passing(self, error: sqlite3.DatabaseError) -> Exception:
         """The same as SpoolFull if it may pass."""
-        reason = PASSING.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        reason = passing(error)
         return error if reason is None else SpoolFull(f"{self.path}: {reason}")
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,10 +20,19 @@ MOST_ROWS = 1 << 22
 """Of one response: a body of a few bytes could otherwise name an array of tags without end."""
 
 _FEW_ROWS = 1 << 12
+_NOTHING_MORE = (bytes(8), b"\x00\xff\xff\xff\xff" + bytes(3))
 
 
 class Undecodable(ConnectionError):
     """A body that is no OPC UA Binary, or that says more than it holds."""
+
+
+def plain_header(body: bytes, response: int) -> bytes:
+    """Time, handle and result of that response, whose body begins at byte 28: no diagnostics, texts
+    or additions are between. Raises Undecodable."""
+    if body[:4] != struct.pack("<HH", 1, response) or body[20:28] not in _NOTHING_MORE:
+        raise Undecodable(f"no response {response} with a plain header")
+    return body[4:28]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import structlog
 from asyncua import ua
 from numpy.typing import NDArray
 
-from collector.opcua.decode import Decoder, Undecodable
+from collector.opcua.decode import Decoder, Undecodable, plain_header
 from collector.opcua.limits import Limits
 from collector.opcua.services import Services
 from plant.batch import SECOND, Batch, Quality
@@ -29,10 +29,8 @@ VALUES_A_NODE = 1000
 """In one response; the rest comes by continuation points."""
 SAME_OUTAGE_S = 60.0
 FILLED = "filled from the server's history"
-_RESPONSE = b"\x01\x00" + struct.pack("<H", 667)
+_RESPONSE = 667
 _DATA = (b"\x01\x00" + struct.pack("<H", 658), b"\x02\x00\x00" + struct.pack("<I", 658))
-_HEADER = slice(4, 28)
-_PLAIN = (b"\x00\x00\x00\x00\x00" + bytes(3), b"\x00\xff\xff\xff\xff" + bytes(3))
 _READ_RESPONSE = b"\x01\x00" + struct.pack("<H", 634)
 
 log = structlog.get_logger()
@@ -205,8 +203,7 @@ class History:
 
 def parts_of(body: bytes) -> list[Part]:
     """Of a HistoryReadResponse, one for each node. Raises Undecodable."""
-    if body[:4] != _RESPONSE or body[20:28] not in _PLAIN:
-        raise Undecodable("no HistoryReadResponse with a plain header")
+    head = _READ_RESPONSE + plain_header(body, _RESPONSE)
     (service,) = struct.unpack_from("<I", body, 16)
     ua.StatusCode(ua.UInt32(service)).check()
     at, parts = 32, []
@@ -223,7 +220,6 @@ def parts_of(body: bytes) -> list[Part]:
                 data, values, at = b"\x00\x00\x00\x00", 0, at + 3
             else:
                 raise Undecodable("a history that is no HistoryData")
-            head = _READ_RESPONSE + body[_HEADER]
             parts.append(Part(status, more, max(0, values), head + data + b"\xff\xff\xff\xff"))
     except (struct.error, IndexError):
         raise Undecodable("a HistoryReadResponse that says more than it holds") from None

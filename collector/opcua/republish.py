@@ -8,7 +8,7 @@ import time
 from asyncua import ua
 from asyncua.ua import uaerrors
 
-from collector.opcua.decode import Decoder, Publication, Undecodable
+from collector.opcua.decode import Decoder, Publication, Undecodable, plain_header
 from collector.opcua.services import Services
 
 NOT_KEPT = uaerrors.BadMessageNotAvailable
@@ -17,10 +17,8 @@ UNABLE = (
     uaerrors.BadNotImplemented,
     uaerrors.BadNotSupported,
 )
-_RESPONSE = b"\x01\x00" + struct.pack("<H", 835)
+_RESPONSE = 835
 _PUBLISH_RESPONSE = b"\x01\x00" + struct.pack("<H", 829)
-_HEADER = slice(4, 28)  # time, handle, result, and of a plain one no diagnostics, texts, addition
-_PLAIN = (b"\x00\x00\x00\x00\x00" + bytes(3), b"\x00\xff\xff\xff\xff" + bytes(3))
 
 
 async def ask_again(
@@ -40,9 +38,8 @@ async def ask_again(
 
 def as_publish_response(body: bytes, subscription: int) -> bytes:
     """The same notification message where a PublishResponse has it; nothing is decoded."""
-    if body[:4] != _RESPONSE or body[20:28] not in _PLAIN:
-        raise Undecodable("no RepublishResponse with a plain header")
+    head = plain_header(body, _RESPONSE)
     available, more = struct.pack("<i", 0), b"\x00"
     behind = struct.pack("<ii", 0, 0)  # results, diagnostics
-    head = _PUBLISH_RESPONSE + body[_HEADER] + struct.pack("<I", subscription)
-    return b"".join([head, available, more, body[28:], behind])
+    start = _PUBLISH_RESPONSE + head + struct.pack("<I", subscription)
+    return b"".join([start, available, more, body[28:], behind])
