@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import nan
 from typing import Any, Literal
@@ -77,6 +77,13 @@ class Source:
     def taken_once(self) -> bool:
         """It gives its samples once: of a pair of collectors only the active takes them."""
         return self.kind in ("file", "folder", "replay")
+
+    def servers(self) -> list[Source]:
+        """Itself, or for each of several redundant servers the same with that one's url."""
+        urls = self.options.get("urls") or []
+        if len(urls) < 2:
+            return [self]
+        return [replace(self, options={**self.options, "url": url}) for url in urls]
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,14 +57,20 @@ def report(plant: Plant, reached: dict[str, str], as_json: bool) -> None:
 async def try_servers(plant: Plant) -> dict[str, str]:
     """What is wrong with each server; an empty text when it was reached."""
     tries: dict[str, Any] = {
-        s.id: try_source(plant, s)
-        for s in plant.sources
-        if s.kind in ("opcua", "mqtt", "modbus", "sparkplug")
+        name_of(source, server): try_source(plant, server)
+        for source in plant.sources
+        if source.kind in ("opcua", "mqtt", "modbus", "sparkplug")
+        for server in source.servers()
     }
     if plant.store.kind == "influxdb":
         tries["store"] = asyncio.to_thread(try_store, plant)
     results = await asyncio.gather(*tries.values())
     return dict(zip(tries, results, strict=True))
+
+
+def name_of(source: Source, server: Source) -> str:
+    """The source's id; of redundant servers with the address."""
+    return source.id if server is source else f"{source.id} {server.options['url']}"
 
 
 async def try_source(plant: Plant, source: Source) -> str:

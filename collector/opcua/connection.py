@@ -105,7 +105,7 @@ class Connection:
     async def _hold(self, client: SecureClient, session: OpcUaSession) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_decisions(client))
-            if len(self._source.options.get("urls") or ()) > 1:
+            if len(self._source.servers()) > 1:
                 tasks.create_task(self.level.watch(self._source.id, self.url, session.services))
             await session.run(client, self._connected)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +27,8 @@ class OpcUaReader:
         """newest: int64[tags], the newest time of each tag that is kept already."""
         never = np.full(len(plant.tags), np.iinfo(np.int64).min)
         known = Known.since(never if newest is None else newest)
-        options = source.options
-        servers = [
-            Connection(replace(source, options={**options, "url": url}), plant, known)
-            for url in options.get("urls") or [options["url"]]
-        ]
-        self._servers = Redundant(source.id, options.get("redundancy", ""), servers)
+        servers = [Connection(server, plant, known) for server in source.servers()]
+        self._servers = Redundant(source.id, source.options.get("redundancy", ""), servers)
 
     @property
     def health(self) -> SourceHealth:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from api.server import listen
 from plant.model import Plant, Source
-from potline.checking import try_servers
+from potline.checking import name_of, try_servers
 from potline.doctor.finding import Finding
 from potline.remote import Api, ApiAway
 from store.contract import StoreUnavailable
@@ -114,34 +114,36 @@ def _sources(plant: Plant) -> Iterator[Finding]:
         yield Finding("reach", "servers", "fail", str(error), "see the finding on secrets")
         tried = {}
     for source in plant.sources:
-        yield _source(source, tried.get(source.id))
+        for server in source.servers():
+            name = name_of(source, server)
+            yield _source(name, server, tried.get(name))
     if "store" in tried:
         yield _told("store", tried["store"], "see that InfluxDB runs, its url, org and token")
     else:
         yield Finding("reach", "store", "ok", f"embedded, in {plant.store.path}")
 
 
-def _source(source: Source, error: str | None) -> Finding:
+def _source(name: str, source: Source, error: str | None) -> Finding:
     place = place_of(source)
     if "path" in source.options:
         return _files(source)
     if place is None:
-        return _told(source.id, error or "", "see the server and this source's keys")
+        return _told(name, error or "", "see the server and this source's keys")
     host, port = place
     try:
         socket.create_connection((host, port), CONNECT_S).close()
     except OSError as refused:
         return Finding(
             "reach",
-            source.id,
+            name,
             "fail",
             f"{host}:{port}: no TCP: {refused.strerror or refused}",
             "see that the server runs, its address in the plant file, and firewalls between",
             unreachable=True,
         )
     if error is None:
-        return Finding("reach", source.id, "ok", f"{host}:{port}: TCP")
-    return _told(source.id, error, "the network is fine; see the server and this source's keys",
+        return Finding("reach", name, "ok", f"{host}:{port}: TCP")
+    return _told(name, error, "the network is fine; see the server and this source's keys",
                  f"{host}:{port}")  # fmt: skip
 
 

@@ -257,6 +257,13 @@ def test_the_network_is_told_from_the_protocol(plant):
     assert port.found.startswith("free")
 
 
+def test_each_of_redundant_servers_is_tried(plant):
+    urls = ["opc.tcp://127.0.0.1:1", "opc.tcp://127.0.0.1:2"]
+    found = states(reach.examine(with_source(plant, "pots", url=urls[0], urls=urls)))
+    assert [found[f"pots {url}"] for url in urls] == ["fail", "fail"]
+    assert "pots" not in found
+
+
 @pytest.mark.parametrize(
     ("skew_s", "state"),
     [(0.2, "ok"), (-0.9, "ok"), (1.5, "warn"), (11.0, "fail"), (-4.0, "warn")],
