@@ -13,6 +13,14 @@ from plant.batch import Batch
 from plant.model import Plant
 
 
+class Unsorted:
+    """Samples as they came, which reach from `first` to `last` [ns]."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.first, self.last = int(batch.times.min()), int(batch.times.max())
+
+
 class FrameBuilder:
     """Collects the samples of open beats and freezes them, one frame after the other.
 
@@ -25,25 +33,25 @@ class FrameBuilder:
         self.start = start - start % self.beat_ns
         self.held = Held.nothing(len(plant.tags)) if held is None else held
         self._hold_ns = plant.hold_ns
-        self._pending: list[Batch | Chunk] = []  # in the order in which they came
+        self._pending: list[Unsorted | Chunk] = []  # in the order in which they came
 
     def add(self, batch: Batch) -> NDArray[np.bool_]:
         """Take samples of any beat; returns which rows came after their beat was closed."""
         late = batch.times < self.start
         fresh = batch.take(~late) if late.any() else batch
         if len(fresh):
-            self._pending.append(self._sorted(fresh) or fresh)
+            self._pending.append(self._sorted(Unsorted(fresh)))
         return late
 
-    def _sorted(self, batch: Batch) -> Chunk | None:
+    def _sorted(self, part: Unsorted) -> Unsorted | Chunk:
         """Only what reaches beyond one beat is worth keeping in order."""
-        if int(batch.times.max()) - int(batch.times.min()) < self.beat_ns:
-            return None
-        return Chunk.of(batch, len(self._hold_ns))
+        if part.last - part.first < self.beat_ns:
+            return part
+        return Chunk.of(part.batch, len(self._hold_ns)) or part
 
     def next_sample(self) -> int | None:
         """Time of the oldest sample waiting. None when none waits."""
-        firsts = [p.first() if isinstance(p, Chunk) else int(p.times.min()) for p in self._pending]
+        firsts = [p.first() if isinstance(p, Chunk) else p.first for p in self._pending]
         return min(firsts, default=None)
 
     def close(self, beats: int = 1) -> Frame:
@@ -74,16 +82,19 @@ class FrameBuilder:
     def _before(self, end: int) -> list[Batch]:
         """Take the waiting samples before `end`."""
         taken: list[Batch] = []
-        left: list[Batch | Chunk] = []
+        left: list[Unsorted | Chunk] = []
         for part in self._pending:
             if isinstance(part, Chunk):
                 taken.append(as_batch(part.cut(end)))
                 if part.left:
                     left.append(part)
-                continue
-            due = part.times < end
-            taken.append(part.take(due))
-            if not due.all():
-                left.append(part.take(~due))
+            elif part.last < end:
+                taken.append(part.batch)
+            elif part.first >= end:
+                left.append(part)
+            else:
+                due = part.batch.times < end
+                taken.append(part.batch.take(due))
+                left.append(Unsorted(part.batch.take(~due)))
         self._pending = left
         return taken

@@ -24,8 +24,8 @@ from store.influx_client import LANES, Client, Refused, Unreadable
 from store.lineprotocol import Words, arranged, escaped, lines, series, string_field
 from store.refusals import refusals
 
-MOST_IDS = 100
-"""A query names so many entities at most; with more it reads all and drops the others."""
+MOST_IDS, MOST_NAMES = 100, 20
+"""A query names so many entities and fields; with more it reads all and drops the others."""
 
 
 class InfluxStore:
@@ -129,7 +129,7 @@ class InfluxStore:
         parts = []
         for suffix in ("", "_q"):
             rows = self._values(
-                source(self.raw, start, end) + any_of("_field", [name + suffix for name in names]),
+                source(self.raw, start, end) + _fields(names, suffix),
                 ids,
                 "int" if suffix else "float",
             )
@@ -295,6 +295,13 @@ class InfluxStore:
                 tag = f"{entity}.{field.removesuffix(suffix)}"
                 table[i, k] = self._plant.column_of.get(tag, -1)
         return table[rows.codes("id"), rows.codes("_field")]
+
+
+def _fields(names: Sequence[str], suffix: str) -> str:
+    """Of many names all are asked for: it tries one after the other on each series."""
+    if len(names) <= MOST_NAMES:
+        return any_of("_field", [name + suffix for name in names])
+    return f"|> filter(fn: (r) => r._field {'=~' if suffix else '!~'} /_q$/)"
 
 
 def _with_quality(values: Batch, marks: Batch) -> Batch:

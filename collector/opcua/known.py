@@ -47,10 +47,14 @@ class Known:
 
     def confirm(self, batch: Batch, server_now: int | None, received: int) -> Batch:
         """What a read tells: what stands holds at the time of the read, by the server's clock where
-        it is usable, else by ours (both [ns]); any other reading is as it is."""
+        it is usable, else by ours (both [ns]); the same value of a newer time and a value that is
+        not known any more are as they are. Another value is for the subscription to bring: told
+        twice, what is late would cost more and be later."""
         stands = self.stands(batch)
+        newer, equal = self.compare(batch)
+        besides = newer & (equal | np.isnan(batch.values))
         standing = self.confirm_standing(batch.take(stands), server_now, received)
-        return Batch.concat([batch.take(~stands), standing])
+        return Batch.concat([batch.take(besides), standing])
 
     def confirm_standing(self, batch: Batch, server_now: int | None, received: int) -> Batch:
         """The same values, as holding at the server's `now` where that is usable, else ours."""

@@ -36,6 +36,9 @@ from plant.model import Plant, Source
 from store.records import Gap
 
 LONGEST_TICK_S = 0.25
+CONFIRM_S = 0.5
+CONFIRM_PAUSES = 4
+"""Times what the last confirmation took: where everything is late, Reads must not make it later."""
 RETRY_UNRESOLVED_S = 30.0
 MISSED_KEEP_ALIVES = 1.75
 """Without a publish response for so many of them, publishing has stalled."""
@@ -336,8 +339,9 @@ class OpcUaSession:
             else:
                 await self._look(now)
             if now >= confirm_at:
-                confirm_at = now + 0.5
                 await self._confirm_quiet(now)
+                done = time.monotonic()
+                confirm_at = done + max(CONFIRM_S, CONFIRM_PAUSES * (done - now))
             if now >= next_retry and self._health.unresolved:
                 next_retry = now + RETRY_UNRESOLVED_S
                 await self._current.retry_unresolved()
@@ -404,7 +408,9 @@ class OpcUaSession:
         for asked, body in await self._current.read(handles):
             received = time.time_ns()
             reading = self._decoder.reading(body, asked, received)
-            self._tags.confirmed(self._items.columns(asked), now)
             confirmed = self._known.confirm(reading.batch, reading.read_at, received)
-            self._known.take(reading.batch)
+            told = np.isin(reading.batch.tags, confirmed.tags)
+            others = reading.batch.tags[~told]
+            self._tags.confirmed(np.setdiff1d(self._items.columns(asked), others), now)
+            self._known.take(reading.batch.take(told))
             await self._deliver(confirmed, reading.refused, None)

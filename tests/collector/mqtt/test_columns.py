@@ -203,7 +203,7 @@ def test_a_number_is_that_of_python_to_the_last_bit(text):
     after, value, whole, is_whole = number_at(buffer, 0, len(text))
     if after == len(text):
         assert struct.pack("d", value) == struct.pack("d", float(text))
-        assert value == orjson.loads(text)  # so it is JSON
+        assert value == float(orjson.loads(text))  # so it is JSON
         assert is_whole == (not set(text) & set(".eE"))
         assert not is_whole or whole == int(text)
 
