@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -87,31 +88,35 @@ class Layout:
             tags,
         )
 
-    def tables(self, values: Mapping[Scope, Values], last: Values) -> Tables:
-        """values: as of an assessment; last: float64[tags], standing at the end of its frame."""
-        known = np.append(last, np.nan)  # the tag -1: there is none
-        return Tables(
-            self,
-            {scope: c.rounded(values[scope]) for scope, c in self.figures.items()},
-            {kind: c.rounded(known[self.tags[kind]]) for kind, c in self.signals.items()},
-        )
-
     def unknown(self, plant: Plant) -> Tables:
         """Before the first beat."""
         values = {
             scope: np.full((len(c.names), len(plant.entities(scope))), np.nan)
             for scope, c in self.figures.items()
         }
-        return self.tables(values, np.full(len(plant.tags), np.nan))
+        return Tables(self, values, lambda: np.full(len(plant.tags), np.nan))
 
 
 @dataclass(frozen=True)
 class Tables:
-    """All columns at one beat."""
+    """All columns at one beat, made when somebody asks for them.
+
+    values: as of an assessment; last: gives float64[tags], standing at the end of its frame.
+    """
 
     layout: Layout
-    figures: Mapping[Scope, Values]
-    signals: Mapping[str, Values]
+    values: Mapping[Scope, Values]
+    last: Callable[[], Values]
+
+    @cached_property
+    def figures(self) -> dict[Scope, Values]:
+        return {s: c.rounded(self.values[s]) for s, c in self.layout.figures.items()}
+
+    @cached_property
+    def signals(self) -> dict[str, Values]:
+        known = np.append(self.last(), np.nan)  # the tag -1: there is none
+        tags = self.layout.tags
+        return {kind: c.rounded(known[tags[kind]]) for kind, c in self.layout.signals.items()}
 
     def whole(self) -> dict[str, Any]:
         return {

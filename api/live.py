@@ -33,19 +33,26 @@ STALE_NS = 5 * SECOND
 
 @dataclass(frozen=True)
 class Beat:
-    """One state of the plant as people see it. `delta` leads here from the one numbered before."""
+    """One state of the plant as people see it, encoded when somebody first asks."""
 
     number: int
     time: int | None  # ns, None until the first beat
     tables: Tables
     status: Mapping[str, Any]  # stale, sources, alarms: what changes without a beat, too
     alarms: bytes  # all open ones, as an SSE event; the same object while none has changed
-    delta: bytes
+    before: Tables  # of the state numbered before
+    news: Mapping[str, Any]  # of the status since that one
 
     @cached_property
     def snapshot(self) -> bytes:
-        """JSON, encoded when somebody first asks."""
         return dumps(_moment(self.time) | self.tables.whole() | dict(self.status))
+
+    @cached_property
+    def delta(self) -> bytes:
+        """Leads here from the state numbered before."""
+        same = self.tables is self.before
+        changed = {} if same else self.tables.changed(self.before)
+        return dumps(_moment(self.time) | changed | dict(self.news))
 
 
 def event(name: str, data: bytes) -> bytes:
@@ -82,7 +89,7 @@ class LiveHub:
         self._open: list[Alarm] = []
         self._alarms = event("alarms", dumps({"alarms": []}))
         tables = self._layout.unknown(plant)
-        self.beat = Beat(0, None, tables, self._status(None), self._alarms, b"{}")
+        self.beat = Beat(0, None, tables, self._status(None), self._alarms, tables, {})
 
     def publish(self, frame: Frame, assessment: Assessment) -> None:
         """Show a beat."""
@@ -91,16 +98,15 @@ class LiveHub:
             self.lag_s = (self._seen - assessment.time) / SECOND
             self.beats += 1
             self.assessment = assessment
-            tables = self._layout.tables(assessment.figures, frame.last)
-            changed = tables.changed(self.beat.tables)
-            self._next(assessment.time, tables, changed, self._status(assessment.time))
+            tables = Tables(self._layout, assessment.figures, lambda: frame.last)
+            self._next(assessment.time, tables, self._status(assessment.time))
 
     def refresh(self) -> None:
         """Look at the alarms and the sources again, without a beat."""
         with self._lock:
             beat, status = self.beat, self._status(self.beat.time)
             if status != beat.status or self._alarms is not beat.alarms:
-                self._next(beat.time, beat.tables, {}, status)
+                self._next(beat.time, beat.tables, status)
 
     def look(self) -> Beat:
         """The newest state; that of the sources at most two seconds old."""
@@ -135,17 +141,13 @@ class LiveHub:
             return True
         return bool(sources) and not any(s.flowing for s in sources)
 
-    def _next(
-        self,
-        moment: int | None,
-        tables: Tables,
-        changed: dict[str, Any],
-        status: dict[str, Any],
-    ) -> None:
+    def _next(self, moment: int | None, tables: Tables, status: dict[str, Any]) -> None:
         old = self.beat
         news = {key: value for key, value in status.items() if value != old.status[key]}
-        delta = dumps(_moment(moment) | changed | news)
-        self.beat = Beat(old.number + 1, moment, tables, status, self._alarms, delta)
+        beat = Beat(old.number + 1, moment, tables, status, self._alarms, old.tables, news)
+        if self.clients:
+            _ = beat.delta  # here, not on the loop that serves them
+        self.beat = beat
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wake)
 

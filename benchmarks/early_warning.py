@@ -30,7 +30,7 @@ from plant.batch import SECOND
 Floats = NDArray[np.float64]
 
 ROOT = Path(__file__).parent.parent
-MODEL = ROOT / "analytics" / "data" / "early_warning.json"
+MODEL = ROOT / "analytics" / "beat" / "early_warning.json"
 PAGE = ROOT / "docs" / "early-warning.md"
 PLOT = ROOT / "docs" / "early-warning.svg"
 MARKER = "<!-- made by python -m benchmarks.early_warning --write -->"

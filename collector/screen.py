@@ -104,9 +104,9 @@ class Track:
             self.values,
             self.awaiting,
         )
-        quality = np.where(
-            backwards, batch.quality | np.uint8(Quality.COUNTER_BACKWARDS), batch.quality
-        )
+        quality = batch.quality
+        if backwards.any():
+            quality = quality | backwards * np.uint8(Quality.COUNTER_BACKWARDS)
         gaps = Gaps(batch.tags[gap_end], gap_start, batch.times[gap_end], cause)
         return suspect, Batch(batch.tags, batch.times, batch.values, quality), gaps
 

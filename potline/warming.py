@@ -8,6 +8,8 @@ from analytics.beat.assess import warm
 from analytics.studies.trace import analyse_trace
 from collector.mqtt.columns import PacketDecoder
 from collector.opcua import decode as opcua
+from collector.opcua.known import Known
+from collector.opcua.watch import TagWatch
 from collector.screen import Track
 from collector.sparkplug.columns import SparkplugDecoder
 from plant.batch import SECOND, Batch
@@ -27,6 +29,8 @@ def warm_all() -> None:
     tags = len(plant.tags)
     one = Batch.of([0], [SECOND], [4.0])
     Track.of(np.full(tags, -1, np.int64)).follow(plant, one)
+    Known.since(np.zeros(tags, np.int64)).take(one)
+    TagWatch(plant).notified(one, 0.0)
     PacketDecoder(plant, "", 1).warm()
     SparkplugDecoder(plant, Source("", "sparkplug", 1.0, {"host_id": "warm"})).warm()
     opcua.warm()

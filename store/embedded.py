@@ -27,6 +27,8 @@ from store.shelf import DAY, Shelf, disk_errors, replace_file, words
 
 NEVER = np.iinfo(np.int64).min
 TIDY_S = 3600.0
+MOST_NAMED = 1000
+"""A query names so many tags at most; with more it reads all and the others are dropped."""
 ENCODING = {"time": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"}
 """Of samples: half the size and half the time to read of a dictionary."""
 
@@ -42,6 +44,7 @@ class EmbeddedStore:
         self._figures = Shelf(path / "figures", ("scope", "figure", "entity", "time"), latest=True)
         self._events = Shelf(path / "events", ("kind", "key", "time"), latest=True)
         self._newest: NDArray[np.int64] | None = None
+        self._numbered = -1, np.empty(0, np.int32)  # of a tags.json of so many bytes
         self._tidied = -np.inf
         self._lock = threading.Lock()
 
@@ -84,7 +87,8 @@ class EmbeddedStore:
         numbers = np.nonzero(column >= 0)[0]
         if not len(numbers):
             return Batch.empty()
-        some = "" if len(numbers) == len(ids) else f"WHERE tag IN ({', '.join(map(str, numbers))})"
+        many = len(numbers) > MOST_NAMED
+        some = "" if many else f"WHERE tag IN ({', '.join(map(str, numbers))})"
         found = self._raw.query(
             f"SELECT tag, time, value, quality FROM {{rows}} {some} ORDER BY tag, time", start, end
         )
@@ -92,6 +96,8 @@ class EmbeddedStore:
             return Batch.empty()
         rows = found.fetchnumpy()
         batch = Batch.of(column[rows["tag"]], rows["time"], rows["value"], rows["quality"])
+        if many:
+            batch = batch.take(batch.tags >= 0)
         if np.all(np.diff(column[numbers]) > 0):
             return batch
         return batch.take(np.argsort(batch.tags, kind="stable"))
@@ -197,19 +203,27 @@ class EmbeddedStore:
         """int32[numbers]: the plant's column of each tag number, -1 for a tag it has not."""
         return np.array([self._plant.column_of.get(i, -1) for i in ids], np.int32)
 
-    def _table(self, batch: Batch) -> pa.Table:
-        ids = self._tag_ids()
-        number = {tag: n for n, tag in enumerate(ids)}
-        new = [t.id for t in self._plant.tags if t.id not in number]
-        if new:
-            self.path.mkdir(parents=True, exist_ok=True)
-            ids += new
-            replace_file(self.path / "tags.json", orjson.dumps(ids))
+    def _numbers(self) -> NDArray[np.int32]:
+        """int32[tags]: under what number the files have each tag; new ones are given one."""
+        file = self.path / "tags.json"
+        size = file.stat().st_size if file.exists() else 0
+        if size != self._numbered[0]:  # it only ever grows
+            ids = self._tag_ids()
             number = {tag: n for n, tag in enumerate(ids)}
-        numbers = np.array([number[t.id] for t in self._plant.tags], np.int32)
+            new = [t.id for t in self._plant.tags if t.id not in number]
+            if new:
+                self.path.mkdir(parents=True, exist_ok=True)
+                ids += new
+                replace_file(file, orjson.dumps(ids))
+                number = {tag: n for n, tag in enumerate(ids)}
+            found = np.array([number[t.id] for t in self._plant.tags], np.int32)
+            self._numbered = file.stat().st_size, found
+        return self._numbered[1]
+
+    def _table(self, batch: Batch) -> pa.Table:
         return pa.table(
             {
-                "tag": numbers[batch.tags],
+                "tag": self._numbers()[batch.tags],
                 "time": batch.times,
                 "value": batch.values,
                 "quality": batch.quality,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from plant.batch import Batch, Quality
@@ -23,10 +24,8 @@ class Known:
         return cls(newest.copy(), np.full(len(newest), np.nan))
 
     def take(self, batch: Batch) -> None:
-        """Remember rows that are newer than what is known; of one tag the last such row."""
-        newer = batch.times > self.times[batch.tags]
-        self.times[batch.tags[newer]] = batch.times[newer]
-        self.values[batch.tags[newer]] = batch.values[newer]
+        """Remember rows that are newer than what is known."""
+        _take(batch.tags, batch.times, batch.values, self.times, self.values)
 
     def compare(self, batch: Batch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Rows that are newer than what is known, and rows of equal value."""
@@ -66,3 +65,12 @@ class Known:
         quality[equal | np.isnan(self.values[batch.tags])] |= np.uint8(Quality.CONFIRMED)
         quality[~usable] |= np.uint8(Quality.RECEIVED_TIME)
         return Batch(batch.tags, times, batch.values, quality)
+
+
+@njit(cache=True, nogil=True)
+def _take(tags, times, values, known_times, known_values):  # type: ignore[no-untyped-def]
+    for i in range(len(tags)):
+        tag = tags[i]
+        if times[i] > known_times[tag]:
+            known_times[tag] = times[i]
+            known_values[tag] = values[i]

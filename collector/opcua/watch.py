@@ -9,6 +9,7 @@ since it came last.
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from plant.batch import SECOND, Batch
@@ -49,6 +50,8 @@ class TagWatch:
         self._due = np.full(count, np.inf)  # when what a Read told should have come
         self._spared = np.full(count, -np.inf)  # until then not found again
         self._publishing_s = 0.0
+        self._next_look = np.inf  # before this no tag is overdue
+        self._next_due = np.inf  # and nothing is known to be missing
 
     def begin(self, columns: NDArray[np.int32], sampling_s: NDArray[np.float64],
               publishing_s: float, now: float) -> None:  # fmt: skip
@@ -57,9 +60,12 @@ class TagWatch:
         self.expected_s[columns] = np.maximum(self._interval_s[columns], publishing_s)
         self._latency_s[columns] = sampling_s + 1.25 * publishing_s + 0.25
         self.seen[columns] = self._looked[columns] = now
-        self._look_s[columns] = self._first_look_s(columns)
+        self._look_s[columns] = np.minimum(
+            LOOK_AFTER * self.expected_s[columns], self.unconfirmed_s[columns]
+        )
         self._steady[columns] = 0
         self._due[columns] = np.inf
+        self._next_look = now
 
     def end(self, columns: NDArray[np.int32]) -> None:
         """These tags are not monitored any more."""
@@ -70,16 +76,11 @@ class TagWatch:
 
     def notified(self, batch: Batch, now: float) -> None:
         """Rows that the subscription brought."""
-        tags = batch.tags
-        gap_s = (batch.times - self._newest[tags]) / SECOND
-        in_time = gap_s <= 1.25 * self.expected_s[tags]
-        self._steady[tags] = np.where(in_time, self._steady[tags] + 1, 0)
-        self._newest[tags] = batch.times
-        self.seen[tags] = self._looked[tags] = now
-        self._look_s[tags] = np.minimum(
-            LOOK_AFTER * self.expected_s[tags], self.unconfirmed_s[tags]
-        )
-        self._due[tags] = np.inf
+        overdue_from = _notified(
+            batch.tags, batch.times, now, self.expected_s, self.unconfirmed_s,
+            self._newest, self._steady, self.seen, self._looked, self._look_s, self._due,
+        )  # fmt: skip
+        self._next_look = min(self._next_look, overdue_from)
 
     def confirmed(self, columns: NDArray[np.int32], now: float) -> None:
         self.seen[columns] = self._looked[columns] = now
@@ -88,6 +89,7 @@ class TagWatch:
         """Nothing could be brought because of ourselves."""
         self._looked[self._looked < now] = now
         self._due[:] = np.inf
+        self._next_look, self._next_due = now, np.inf
 
     def to_confirm(self, now: float) -> NDArray[np.int64]:
         """Columns of tags that are to be known by a Read: quiet for long."""
@@ -95,8 +97,12 @@ class TagWatch:
 
     def to_look_at(self, now: float) -> NDArray[np.int64]:
         """Columns of overdue tags, those that are most so."""
+        if now <= self._next_look:
+            return np.empty(0, np.int64)
         late_s = now - self._looked - self._look_s
-        overdue = np.flatnonzero((late_s > 0) & (self._due == np.inf))
+        late_s[self._due < np.inf] = -np.inf
+        overdue = np.flatnonzero(late_s > 0)
+        self._next_look = now - late_s.max(initial=-np.inf) if not len(overdue) else now
         if len(overdue) > MOST_LOOKS:
             worst = np.argpartition(late_s[overdue], -MOST_LOOKS)[-MOST_LOOKS:]
             overdue = overdue[worst]
@@ -116,19 +122,38 @@ class TagWatch:
         )
         by_cadence = np.maximum(now + 0.4 * self._publishing_s, self.seen[told] + after)
         self._due[told] = np.where(steady, by_cadence, now + self._latency_s[told])
+        self._next_due = min(self._next_due, self._due[told].min(initial=np.inf))
         self._looked[tags] = now
         self._look_s[tags] = np.minimum(2 * self._look_s[tags], self.unconfirmed_s[tags])
 
     def not_brought(self, now: float) -> NDArray[np.int64]:
         """Columns of tags whose news should have come."""
+        if now < self._next_due:
+            return np.empty(0, np.int64)
         found = np.flatnonzero((now >= self._due) & (now >= self._spared))
         self._due[found] = np.inf
+        self._next_due = self._due.min(initial=np.inf)
+        self._next_look = now
         return found
 
     def spare(self, columns: NDArray[np.int64], now: float) -> None:
         """Their items are made anew: not found again for AGAIN_S."""
         self._spared[columns] = now + AGAIN_S
 
-    def _first_look_s(self, columns: NDArray[np.int32]) -> NDArray[np.float64]:
-        after = LOOK_AFTER * self.expected_s[columns]
-        return np.asarray(np.minimum(after, self.unconfirmed_s[columns]))
+
+@njit(cache=True, nogil=True)
+def _notified(  # type: ignore[no-untyped-def]
+    tags, times, now, expected_s, unconfirmed_s, newest, steady, seen, looked, look_s, due
+):
+    """Returns when the first of them is overdue."""
+    first = np.inf
+    for i in range(len(tags)):
+        tag = tags[i]
+        in_time = (times[i] - newest[tag]) / SECOND <= 1.25 * expected_s[tag]
+        steady[tag] = steady[tag] + 1 if in_time else 0
+        newest[tag] = times[i]
+        seen[tag] = looked[tag] = now
+        look_s[tag] = min(LOOK_AFTER * expected_s[tag], unconfirmed_s[tag])
+        due[tag] = np.inf
+        first = min(first, now + look_s[tag])
+    return first
