@@ -44,14 +44,16 @@ class Known:
         )
         return stands
 
-    def confirm(self, batch: Batch, server_now: int | None, received: int) -> Batch:
+    def confirm(
+        self, batch: Batch, by_value: NDArray[np.bool_], server_now: int | None, received: int
+    ) -> Batch:
         """What a read tells: what stands holds at the time of the read, by the server's clock where
-        it is usable, else by ours (both [ns]); the same value of a newer time and a value that is
-        not known any more are as they are. Another value is for the subscription to bring: told
-        twice, what is late would cost more and be later."""
+        it is usable, else by ours (both [ns]); as they are, a value that is not known any more, and
+        the same value of a newer time where only other values are notified (by_value: bool[n]). All
+        else that is newer the subscription owes: told here, it would hide that it does not come."""
         stands = self.stands(batch)
         newer, equal = self.compare(batch)
-        besides = newer & (equal | np.isnan(batch.values))
+        besides = newer & (equal & by_value | np.isnan(batch.values))
         standing = self.confirm_standing(batch.take(stands), server_now, received)
         return Batch.concat([batch.take(besides), standing])
 

@@ -251,7 +251,8 @@ class OpcUaSession:
             self._history.outage(columns, self._known.times)
         dated = publication.batch
         self._history.came(dated)
-        batch, news = self._standing(dated, publication.published, received)
+        news = not self._awaited[dated.tags].all()
+        first, others = self._standing(dated, publication.published, received)
         self._known.take(dated)
         now = time.monotonic()
         self._tags.notified(dated, now)
@@ -261,25 +262,31 @@ class OpcUaSession:
             silent = np.flatnonzero(self._silent).astype(np.int32)
             self._missing["silent"] = silent
             self._history.outage(silent, self._known.times)
+            if len(first) and len(others):  # between them it may still have been silent
+                await self._deliver(first, Counter(), None)
+                first, self._missing["silent"] = Batch.empty(), silent
         if news and publication.subscription == self._current.id:
             self._flows()
-        await self._deliver(batch, publication.refused, acknowledge)
+        await self._deliver(Batch.concat([first, others]), publication.refused, acknowledge)
         self._numbers.settled(publication.subscription, publication.sequence)
 
-    def _standing(self, batch: Batch, published: int, received: int) -> tuple[Batch, bool]:
-        """The first values after subscribing tell what stands now. One that the server dates no
-        later than what is known is no news of that time, but a confirmation of now, unless a newer
-        one comes with it. Also whether there is any value besides."""
-        first = self._awaited[batch.tags]
-        if not first.any():
-            return batch, len(batch) > 0
+    def _standing(self, batch: Batch, published: int, received: int) -> tuple[Batch, Batch]:
+        """The first values after subscribing, which tell what stands now, and the others. One that
+        the server dates no later than what is known is no news of that time, but a confirmation of
+        now, unless a newer one comes with it."""
+        awaited = self._awaited[batch.tags]
+        if not awaited.any():
+            return Batch.empty(), batch
         self._awaited[batch.tags] = False
+        first = np.zeros(len(batch), np.bool_)
+        first[np.unique(batch.tags, return_index=True)[1]] = True
+        first &= awaited
         newest = self._known.times.copy()
         np.maximum.at(newest, batch.tags, batch.times)
         newer = (newest > self._known.times)[batch.tags]
         standing = first & ~newer & self._known.stands(batch)
         now = self._known.confirm_standing(batch.take(standing), published, received)
-        return Batch.concat([batch.take(~standing), now]), not first.all()
+        return Batch.concat([batch.take(first & ~standing), now]), batch.take(~first)
 
     async def _deliver(
         self, batch: Batch, refused: Counter[str], durable: Acknowledge | None
@@ -349,25 +356,33 @@ class OpcUaSession:
     async def _look(self, now: float) -> None:
         """Read what is overdue, and mend what should have come."""
         columns = self._tags.to_look_at(now)
+        if not len(columns) and now - self._data_at > 0.6 * self._current.publishing_s:
+            columns = self._tags.to_look_at_early(now)
         if len(columns):
             handles = np.unique(self._handle[columns])
             for asked, body in await self._current.read(handles):
                 received = time.time_ns()
                 reading = self._decoder.reading(body, asked, received)
                 newer, equal = self._known.compare(reading.batch)
-                by_value = np.isin(self._handle[reading.batch.tags], list(self._current.by_value))
-                news = newer & (~equal | ~by_value)
+                news = newer & (~equal | ~self._is_by_value(reading.batch))
                 read_at = reading.read_at or received
-                self._tags.looked(reading.batch, ~equal, news, read_at, time.monotonic())
+                at = time.monotonic()
+                flowing = self._flowing(at)
+                self._tags.looked(reading.batch, ~equal, news, read_at, at, flowing)
         found = self._tags.not_brought(now)
         if not len(found):
             return
-        if now - self._data_at <= 1.5 * self._current.publishing_s:
+        if self._flowing(now):
             await self._remake(found, now)
         else:
             await self._mend(
                 "subscription", "the server has news that its subscription does not bring"
             )
+
+    def _flowing(self, now: float) -> bool:
+        """What is silent are single tags."""
+        since_s = now - self._data_at
+        return since_s <= 1.5 * self._current.publishing_s and not len(self._tags.silent(now))
 
     async def _remake(self, columns: NDArray[np.int64], now: float) -> None:
         """Others flow: the items of these tags alone are dead."""
@@ -402,13 +417,18 @@ class OpcUaSession:
             log.info("flows again", source=self._source.id, after=sorted(self._told))
             self._told.clear()
 
+    def _is_by_value(self, batch: Batch) -> NDArray[np.bool_]:
+        """Rows of items that notify other values only, not newer times of the same."""
+        return np.isin(self._handle[batch.tags], list(self._current.by_value))
+
     async def _confirm_quiet(self, now: float) -> None:
         """Read the tags that have been quiet for long: an unchanged value stays provably known."""
         handles = np.unique(self._handle[self._tags.to_confirm(now)])
         for asked, body in await self._current.read(handles):
             received = time.time_ns()
             reading = self._decoder.reading(body, asked, received)
-            confirmed = self._known.confirm(reading.batch, reading.read_at, received)
+            by_value = self._is_by_value(reading.batch)
+            confirmed = self._known.confirm(reading.batch, by_value, reading.read_at, received)
             told = np.isin(reading.batch.tags, confirmed.tags)
             others = reading.batch.tags[~told]
             self._tags.confirmed(np.setdiff1d(self._items.columns(asked), others), now)

@@ -18,6 +18,10 @@ from plant.model import Plant
 LOOK_AFTER = 1.4
 """Times the expected interval, then a tag is looked at; found within twice."""
 FOUND_AFTER = 1.9
+EARLY_LOOK, EARLY_FOUND = 1.15, 1.35
+"""The same when most tags are silent at once: a server that tells a Read what it does not publish
+is not only late."""
+EARLY_LOOKS = 10
 SHORTEST_DELAY_S = 0.4
 """What a busy machine or network may add to a short interval."""
 STEADY = 3
@@ -108,23 +112,38 @@ class TagWatch:
             overdue = overdue[worst]
         return overdue
 
+    def to_look_at_early(self, now: float) -> NDArray[np.int64]:
+        """Some of the silent ones."""
+        silent = self.silent(now)
+        waiting: NDArray[np.int64] = silent[self._due[silent] == np.inf]
+        return waiting[:EARLY_LOOKS]
+
     def looked(self, batch: Batch, differs: NDArray[np.bool_], news: NDArray[np.bool_],
-               read_at: int, now: float) -> None:  # fmt: skip
+               read_at: int, now: float, flowing: bool) -> None:  # fmt: skip
         """What a Read told, at `read_at` by the server's clock [ns]. news: rows that are newer than
-        what is known, differs: those of another value or status."""
+        what is known, differs: those of another value or status. flowing: most tags are; one that
+        paused and goes on is then no sign yet."""
         tags = batch.tags
         news = news & (differs | (read_at - batch.times >= _FRESH)) & (self._due[tags] == np.inf)
         told = tags[news]
         ahead_s = (batch.times[news] - self._newest[told]) / SECOND
-        steady = (self._steady[told] >= STEADY) & (ahead_s <= LOOK_AFTER * self.expected_s[told])
+        most = LOOK_AFTER if flowing else LOOK_AFTER + 1  # it was published up to an interval late
+        steady = (self._steady[told] >= STEADY) & (ahead_s <= most * self.expected_s[told])
         after = np.maximum(
-            FOUND_AFTER * self.expected_s[told], self.expected_s[told] + SHORTEST_DELAY_S
+            (FOUND_AFTER if flowing else EARLY_FOUND) * self.expected_s[told],
+            self.expected_s[told] + SHORTEST_DELAY_S,
         )
-        by_cadence = np.maximum(now + 0.4 * self._publishing_s, self.seen[told] + after)
+        by_cadence = np.maximum(now + 0.2 * self._publishing_s, self.seen[told] + after)
         self._due[told] = np.where(steady, by_cadence, now + self._latency_s[told])
         self._next_due = min(self._next_due, self._due[told].min(initial=np.inf))
         self._looked[tags] = now
         self._look_s[tags] = np.minimum(2 * self._look_s[tags], self.unconfirmed_s[tags])
+
+    def silent(self, now: float) -> NDArray[np.int64]:
+        """Columns of tags that came steadily and do not; none while those are not the most."""
+        steady = (self._steady >= STEADY) & (self.seen < np.inf)
+        silent = np.flatnonzero(steady & (now - self.seen > EARLY_LOOK * self.expected_s))
+        return silent if 2 * len(silent) > steady.sum() else silent[:0]
 
     def not_brought(self, now: float) -> NDArray[np.int64]:
         """Columns of tags whose news should have come."""
