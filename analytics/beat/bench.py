@@ -40,7 +40,8 @@ class Kept:
     shape: tuple[int, int]
     longest: int  # cells of a line
     benches: list[Bench] = field(default_factory=list)
-    tables: list[Floats] = field(default_factory=list)
+    whole: list[Floats] = field(default_factory=list)
+    partial: list[Floats] = field(default_factory=list)
 
     @classmethod
     def of(cls, plant: Plant) -> Kept:
@@ -61,15 +62,18 @@ class Kept:
             np.empty(most, ANODE_EFFECT),
         )
 
-    def table(self) -> Floats:
-        """float64[figures, cells], its content left to chance: one that nobody holds any more, not
-        even a view of it."""
-        for table in self.tables:
+    def table(self, whole: bool) -> Floats:
+        """float64[figures, cells], its content left to chance, but figures of windows NaN where
+        they are not put: one that nobody holds any more, not even a view of it."""
+        tables = self.whole if whole else self.partial
+        for table in tables:
             if sys.getrefcount(table) == _UNHELD:
                 return table
         fresh = _room(*self.shape)
-        if len(self.tables) < MOST:
-            self.tables.append(fresh)
+        if not whole:
+            fresh.fill(np.nan)
+        if len(tables) < MOST:
+            tables.append(fresh)
         return fresh
 
 

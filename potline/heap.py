@@ -1,0 +1,22 @@
+"""The C library's heap, told to give back what a burst took.
+
+glibc gives each thread a heap of its own and keeps what was freed, in ever larger blocks: with ten
+threads that pass arrays of megabytes on, a collector of 160,000 tags held twice what it used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # of <malloc.h>
+ARENAS = 2
+LARGE = 4 << 20
+"""Blocks of so many bytes are the system's again when they are freed."""
+
+
+def modest() -> None:
+    """For this process; other C libraries than glibc are left as they are."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_ARENA_MAX, ARENAS)
+        mallopt(_MMAP_THRESHOLD, LARGE)
