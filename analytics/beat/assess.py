@@ -70,8 +70,7 @@ def assess(
 
     Frames come in the order of time; a time left out between two is a gap. The same beats give the
     same bits, in frames of one or of several; a frame of several may not reach beyond a minute of
-    the epoch, and where it does not end there, figures of windows may be NaN: they are kept by the
-    minute. Without `alarms` no rule is stepped and their part of the state stays.
+    the epoch. Without `alarms` no rule is stepped and their part of the state stays.
     """
     if frame.beats == 1:
         return _assess(plant, state, frame, alarms)
@@ -119,8 +118,7 @@ def _assess(
     )
     early_warning.begin(arrays, frame.start)
     watched = early_warning.Watched.of(arrays)
-    whole = frame.beats == 1 or frame.end % MINUTE_NS == 0
-    table = Table(at.entities, kept.table(whole))
+    table = Table(at.entities, kept.table())
     figures = table.figures
     currents, now = np.empty(len(plant.lines)), np.empty(len(at.gauges))
     amounts = np.empty((4, len(plant.lines) + 1, AMOUNTS))
@@ -139,9 +137,9 @@ def _assess(
         bench = kept.bench(len(plant.cells), frame.beats, len(frame.times))
         written = np.zeros(1, np.int64)
         step_lines(
-            first, last, frame.start, frame.beat_ns, frame.beats, whole, elapsed_s,
-            at.first_cell, at.line_current, at.line_voltage, at.lines, at.cells, at.rules,
-            at.voltage, at.patience_ns, at.carbon, at.target_kWh_per_t, at.target_energy, readings,
+            first, last, frame.start, frame.beat_ns, frame.beats, elapsed_s, at.first_cell,
+            at.line_current, at.line_voltage, at.lines, at.cells, at.rules, at.voltage,
+            at.patience_ns, at.carbon, at.target_kWh_per_t, at.target_energy, readings,
             bench.charges, arrays["windows"][0],
             noise_slots, slope_slots, cells, lines, watched, arrays["gauges"], now, currents,
             amounts, bench.work, bench.work_ns, BEAT_ROWS, WINDOW_ROWS, SINGLE_ROWS,

@@ -40,8 +40,7 @@ class Kept:
     shape: tuple[int, int]
     longest: int  # cells of a line
     benches: list[Bench] = field(default_factory=list)
-    whole: list[Floats] = field(default_factory=list)
-    partial: list[Floats] = field(default_factory=list)
+    tables: list[Floats] = field(default_factory=list)
 
     @classmethod
     def of(cls, plant: Plant) -> Kept:
@@ -62,18 +61,15 @@ class Kept:
             np.empty(most, ANODE_EFFECT),
         )
 
-    def table(self, whole: bool) -> Floats:
-        """float64[figures, cells], its content left to chance, but figures of windows NaN where
-        they are not put: one that nobody holds any more, not even a view of it."""
-        tables = self.whole if whole else self.partial
-        for table in tables:
+    def table(self) -> Floats:
+        """float64[figures, cells], its content left to chance: one that nobody holds any more, not
+        even a view of it."""
+        for table in self.tables:
             if sys.getrefcount(table) == _UNHELD:
                 return table
         fresh = _room(*self.shape)
-        if not whole:
-            fresh.fill(np.nan)
-        if len(tables) < MOST:
-            tables.append(fresh)
+        if len(self.tables) < MOST:
+            self.tables.append(fresh)
         return fresh
 
 

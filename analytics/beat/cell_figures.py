@@ -88,7 +88,6 @@ def cell_figures(
     first_line: int,
     last_line: int,
     end: int,
-    whole: bool,
     elapsed_s: Floats,
     first_cell: NDArray[np.int64],
     line: Any,
@@ -103,7 +102,7 @@ def cell_figures(
     figures: Floats,
 ) -> None:
     """Write every figure of the cells of the lines [first_line, last_line) that is not of
-    BEAT_NAMES; unless `whole` those of windows are left as they are.
+    BEAT_NAMES.
 
     elapsed_s: float64[4], since the windows' starts. line: LinePlant. carbon, target: of each cell.
     state: CellState. line_sums, line_ns: of LineState. work: float64[5 or more,
@@ -111,13 +110,10 @@ def cell_figures(
     """
     for k in range(first_line, last_line):
         cells = slice(first_cell[k], first_cell[k + 1])
-        _standing(cells, end, state, rows, figures)
-        if not whole:
-            continue
         for w in range(4):
             _window(w, k, cells, elapsed_s[w], line, target, state, line_sums, line_ns, work,
                     window_rows, rows, figures)  # fmt: skip
-        _today(k, cells, line, carbon, state, line_sums, line_ns, work, rows, figures)
+        _today(k, cells, end, line, carbon, state, line_sums, line_ns, work, rows, figures)
 
 
 @inlined
@@ -176,20 +172,10 @@ def _window(
 
 
 @inlined
-def _standing(cells: Any, end: int, state: Any, rows: Any, figures: Any) -> None:
-    """What is told of the cells now."""
-    _scale(state.shown[0, cells], 1.0, figures[rows[SLOPE], cells])
-    _scale(state.shown[1, cells], 1.0, figures[rows[NOISE_LF], cells])
-    _scale(state.shown[2, cells], 1.0, figures[rows[NOISE_HF], cells])
-    _since(end, state.clocks[OVERFEED, cells], 1 / 60e9, figures[rows[SINCE_OVERFEED], cells])
-    _since(end, state.clocks[TAP, cells], 1 / 3600e9, figures[rows[SINCE_TAP], cells])
-    _since(end, state.clocks[BEAM, cells], 1 / 60e9, figures[rows[SINCE_BEAM], cells])
-
-
-@inlined
 def _today(
     k: int,
     cells: Any,
+    end: int,
     line: Any,
     carbon: Any,
     state: Any,
@@ -199,7 +185,7 @@ def _today(
     rows: Any,
     figures: Any,
 ) -> None:
-    """What the cells of line k have of the day alone."""
+    """What the cells of line k have only one figure of."""
     today, ns, counted = state.today[:, cells], state.ns, state.counted[:, cells]
     listened, per_day = work[0, : cells.stop - cells.start], work[1, : cells.stop - cells.start]
     _running(DAY, ns[VOLTAGE_KNOWN, 0, cells], ns[VOLTAGE_KNOWN, DAY, cells], listened)
@@ -208,6 +194,12 @@ def _today(
     seconds = figures[rows[KNOWN_SECONDS], cells]
     _running(DAY, ns[KNOWN, 0, cells], ns[KNOWN, DAY, cells], seconds)
     _scale(seconds, 1e-9, seconds)
+    _scale(state.shown[0, cells], 1.0, figures[rows[SLOPE], cells])
+    _scale(state.shown[1, cells], 1.0, figures[rows[NOISE_LF], cells])
+    _scale(state.shown[2, cells], 1.0, figures[rows[NOISE_HF], cells])
+    _since(end, state.clocks[OVERFEED, cells], 1 / 60e9, figures[rows[SINCE_OVERFEED], cells])
+    _since(end, state.clocks[TAP, cells], 1 / 3600e9, figures[rows[SINCE_TAP], cells])
+    _since(end, state.clocks[BEAM, cells], 1 / 60e9, figures[rows[SINCE_BEAM], cells])
 
     minutes = figures[rows[MINUTES], cells]
     overvoltage = figures[rows[OVER_POSITIVE], cells]

@@ -20,7 +20,6 @@ def step_lines(
     start: int,
     beat_ns: int,
     beats: int,
-    whole: bool,
     elapsed_s: NDArray[np.float64],
     first_cell: NDArray[np.int64],
     line_current: NDArray[np.int32],
@@ -65,8 +64,8 @@ def step_lines(
             state, lines, warning, work, work_ns, currents, beat_rows, cell, out, written,
         )  # fmt: skip
         cell_figures(
-            k, k + 1, start + beats * beat_ns, whole, elapsed_s, first_cell, plant, carbon, target,
-            state, lines.sums, lines.ns, work, window_rows, single_rows, cell,
+            k, k + 1, start + beats * beat_ns, elapsed_s, first_cell, plant, carbon, target, state,
+            lines.sums, lines.ns, work, window_rows, single_rows, cell,
         )  # fmt: skip
         line_figures(
             k, k + 1, elapsed_s, first_cell, plant, carbon, amounts, lines.sums, lines.ns, gauges,

@@ -13,7 +13,6 @@ from analytics.beat import shared as sharing
 from analytics.beat.assess import assess, new_state
 from analytics.beat.assessment import SCOPES
 from analytics.beat.frame import Held, freeze
-from analytics.table.figures import beat_figures, index
 from plant.batch import SECOND, Batch, Quality
 from plant.model import AnodeEffectRule
 
@@ -70,23 +69,6 @@ def bits(state):
     return {name: array.tobytes() for name, array in state.arrays.items()}
 
 
-def promised(scope, time):
-    """Rows that a frame of several beats must have: of windows those that end with a minute."""
-    minute = time % (60 * SECOND) == 0
-    return [i for i, row in enumerate(beat_figures()[scope]) if minute or row.window == "beat"]
-
-
-def test_figures_of_windows_are_told_by_the_minute_or_not_at_all(make_plant):
-    plant = make_plant(lines=1, cells=2)
-    batch = eventful(plant, START, 60, 1)
-    lengths = [10] * 6
-    _, _, found = run(plant, batch, new_state(plant), Held.nothing(len(plant.tags)), START, lengths,
-                      alarms=False)  # fmt: skip
-    hours = [a.figures["cell"][index("cell", "energy_hour")] for a in found]
-    assert all(np.isnan(h).all() for h in hours[:-1])
-    assert not np.isnan(hours[-1]).any()
-
-
 def of_cell(found):
     """Every mention of an anode effect, cell by cell in the order told."""
     rows = np.concatenate([a.anode_effects for a in found])
@@ -121,9 +103,7 @@ def test_frames_of_several_beats_give_the_same_bits(make_plant, make_rule, seed,
     for assessment in several[2]:
         one = next(a for a in ones[2] if a.time == assessment.time)
         for scope in SCOPES:
-            rows = promised(scope, assessment.time)
-            told, again = one.figures[scope][rows], assessment.figures[scope][rows]
-            assert told.tobytes() == again.tobytes(), scope
+            assert one.figures[scope].tobytes() == assessment.figures[scope].tobytes(), scope
     turns = [np.concatenate([a.transitions for a in found]) for found in (ones[2], several[2])]
     assert turns[0].tobytes() == turns[1].tobytes()
 

@@ -70,18 +70,18 @@ def test_a_forked_process_has_its_own_thread(monkeypatch):
 
 def test_a_table_is_used_again_when_nobody_holds_it(make_plant):
     kept = Kept.of(make_plant())
-    first = kept.table(whole=True)
+    first = kept.table()
     row = first[3]
     at = first.ctypes.data
-    second = kept.table(whole=True)
+    second = kept.table()
     assert second.ctypes.data != at
     del first
-    assert kept.table(whole=True).ctypes.data != at  # a row of it is still looked at
+    assert kept.table().ctypes.data != at  # a row of it is still looked at
     del row
-    assert kept.table(whole=True).ctypes.data == at
-    many = [kept.table(whole=True) for _ in range(MOST + 3)]
+    assert kept.table().ctypes.data == at
+    many = [kept.table() for _ in range(MOST + 3)]
     assert len({table.ctypes.data for table in many}) == len(many)
-    assert len(kept.whole) == MOST
+    assert len(kept.tables) == MOST
 
 
 def test_a_busy_machine_has_no_core_free(monkeypatch):
