@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.beat import early_warning
 from analytics.beat.early_warning import FEATURES, NEVER, Model, weigh
 from benchmarks._early_warning_plants import CELLS, HOURS, Run, plant, record, run
 from benchmarks._early_warning_plot import draw
@@ -30,7 +31,7 @@ from plant.batch import SECOND
 Floats = NDArray[np.float64]
 
 ROOT = Path(__file__).parent.parent
-MODEL = ROOT / "analytics" / "beat" / "early_warning.json"
+MODEL = Path(early_warning.__file__).with_suffix(".json")
 PAGE = ROOT / "docs" / "early-warning.md"
 PLOT = ROOT / "docs" / "early-warning.svg"
 MARKER = "<!-- made by python -m benchmarks.early_warning --write -->"

@@ -251,8 +251,8 @@ class OpcUaSession:
             self._history.outage(columns, self._known.times)
         dated = publication.batch
         self._history.came(dated)
-        news = not self._awaited[dated.tags].all()
-        first, others = self._standing(dated, publication.published, received)
+        awaited = self._awaited[dated.tags]
+        first, others = self._standing(dated, awaited, publication.published, received)
         self._known.take(dated)
         now = time.monotonic()
         self._tags.notified(dated, now)
@@ -265,16 +265,18 @@ class OpcUaSession:
             if len(first) and len(others):  # between them it may still have been silent
                 await self._deliver(first, Counter(), None)
                 first, self._missing["silent"] = Batch.empty(), silent
-        if news and publication.subscription == self._current.id:
+        if not awaited.all() and publication.subscription == self._current.id:
             self._flows()
-        await self._deliver(Batch.concat([first, others]), publication.refused, acknowledge)
+        batch = Batch.concat([first, others]) if len(first) else others
+        await self._deliver(batch, publication.refused, acknowledge)
         self._numbers.settled(publication.subscription, publication.sequence)
 
-    def _standing(self, batch: Batch, published: int, received: int) -> tuple[Batch, Batch]:
+    def _standing(
+        self, batch: Batch, awaited: NDArray[np.bool_], published: int, received: int
+    ) -> tuple[Batch, Batch]:
         """The first values after subscribing, which tell what stands now, and the others. One that
         the server dates no later than what is known is no news of that time, but a confirmation of
         now, unless a newer one comes with it."""
-        awaited = self._awaited[batch.tags]
         if not awaited.any():
             return Batch.empty(), batch
         self._awaited[batch.tags] = False
