@@ -63,6 +63,7 @@ class Intake:
         self._clock = clock
         self._began = clock()
         self._track = Track.of(spool.last_times())
+        self._heard = spool.heard()  # source -> when a sample of it came last, by our clock [ns]
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue(WAITING)
         self._thread = ThreadPoolExecutor(1, "spool")
         self._tags_of = _tags_of(plant)
@@ -74,6 +75,7 @@ class Intake:
         fresh = Track.of(spool.last_times())
         self._track = Track(
             fresh.newest,
+            fresh.told,
             move.carried("tag", self._track.values, fresh.values),
             move.carried("tag", self._track.awaiting, fresh.awaiting),
         )
@@ -130,11 +132,13 @@ class Intake:
                 refused[source, reason] += count
                 received[source] += count
             if delivery.resumed:
-                self._track.resume(self._tags_of[source], self._began)
+                self._track.resume(self._tags_of[source], self._began, self._heard.get(source, now))
             for cause, tags in delivery.missing.items():
                 here = columns.of(tags)
                 self._track.miss(here[here >= 0], cause)
-            suspect, accepted, found = self._track.follow(self._plant, accepted)
+            suspect, accepted, found = self._track.follow(self._plant, accepted, now)
+            if len(accepted):
+                self._heard[source] = now
             kept.append(accepted)
             suspects.append(suspect)
             gaps += [*self._gaps(found), *delivery.gaps]
@@ -147,7 +151,9 @@ class Intake:
         suspect = np.concatenate(suspects)
         segment = 0
         if received.total():
-            append = partial(self._spool.append, batch, received, refused, gaps, suspect)
+            append = partial(
+                self._spool.append, batch, received, refused, gaps, suspect, self._heard.copy()
+            )
             segment = await self._append(append)
         self.counts.received += received
         self.counts.refused += refused

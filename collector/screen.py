@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from plant.batch import SECOND, Batch, Quality
 from plant.model import Plant
+from store.facts import Last
 
 _YEAR_2000 = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()) * SECOND
 _DAY = 86_400 * SECOND
+_ON_ITS_WAY = 2 * SECOND
+"""A sample comes so long after it was taken, at most."""
 
 NONE, DISCONNECTED, DOWN, SILENT, SEQUENCE_GAP, OVERFLOW = range(6)
 CAUSES = {
@@ -74,33 +77,42 @@ class Track:
     """What is known of each tag so far. Arrays of length tags."""
 
     newest: NDArray[np.int64]  # smallest int64: never
+    told: NDArray[np.int64]  # as of store.facts.Last: from here a gap begins
     values: NDArray[np.float64]  # of the newest reading; NaN when unknown
     awaiting: NDArray[np.uint8]  # cause of a gap, if its next sample shows that there was one
 
     @classmethod
-    def of(cls, newest: NDArray[np.int64]) -> Track:
-        count = len(newest)
-        return cls(newest.copy(), np.full(count, np.nan), np.zeros(count, np.uint8))
+    def of(cls, last: Last) -> Track:
+        count = len(last.newest)
+        return cls(last.newest, last.told, np.full(count, np.nan), np.zeros(count, np.uint8))
 
-    def resume(self, tags: NDArray[np.bool_], began: int) -> None:
-        """The source of these tags is connected again; the process began at `began` [ns]."""
-        self.awaiting[tags] = np.where(self.newest[tags] < began, DOWN, DISCONNECTED)
+    def resume(self, tags: NDArray[np.bool_], began: int, heard: int) -> None:
+        """The source of these tags is connected again; the process began at `began`, something of
+        it came last at `heard` [ns, by our clock]. What a clock ahead of ours told may be of then
+        and a little before: it may be right when it goes on."""
+        ahead = np.maximum(self.told[tags], heard) - heard
+        self.told[tags] -= ahead + np.minimum(ahead, _ON_ITS_WAY)
+        self.awaiting[tags] = np.where(self.told[tags] < began, DOWN, DISCONNECTED)
 
     def miss(self, tags: NDArray[np.int32], cause: str) -> None:
         """The source knows that samples before the next ones of these tags did not come."""
         self.awaiting[tags] = next(code for code, name in CAUSES.items() if name == cause)
 
-    def follow(self, plant: Plant, batch: Batch) -> tuple[NDArray[np.bool_], Batch, Gaps]:
-        """Take rows in their order: which are suspect (not newer than the tag's newest), the
-        batch with backward counters marked, and the gaps that ended."""
+    def follow(self, plant: Plant, batch: Batch, now: int) -> tuple[NDArray[np.bool_], Batch, Gaps]:
+        """Take rows in their order, which came at `now` [ns]: which are suspect (not newer than the
+        tag's newest), the batch with backward counters marked, and the gaps that ended."""
         suspect, backwards, gap_end, gap_start, cause = _follow(
             batch.tags,
             batch.times,
             batch.values,
+            batch.quality & Quality.BACKFILLED > 0,
             plant.is_counter,
             plant.hold_ns,
             plant.interval_ns,
+            round(plant.time.max_future_s * SECOND),
+            now,
             self.newest,
+            self.told,
             self.values,
             self.awaiting,
         )
@@ -112,7 +124,10 @@ class Track:
 
 
 @njit(cache=True)
-def _follow(tags, times, values, is_counter, hold, interval, newest, known, awaiting):  # type: ignore[no-untyped-def]
+def _follow(  # type: ignore[no-untyped-def]
+    tags, times, values, backfilled, is_counter, hold, interval, ahead, now, newest, told, known,
+    awaiting,
+):  # fmt: skip
     rows = len(tags)
     suspect = np.zeros(rows, np.bool_)
     backwards = np.zeros(rows, np.bool_)
@@ -121,24 +136,27 @@ def _follow(tags, times, values, is_counter, hold, interval, newest, known, awai
     cause = np.empty(rows, np.uint8)
     gaps = 0
     for i in range(rows):
-        tag = tags[i]
-        before = newest[tag]
-        if times[i] <= before:
-            suspect[i] = True
+        tag, time = tags[i], times[i]
+        suspect[i] = time <= newest[tag]
+        if suspect[i] and (backfilled[i] or time <= newest[tag] - ahead):
             continue
-        if before > 0:
-            silence = times[i] - before
-            if awaiting[tag] != NONE:
-                found = awaiting[tag] if silence > interval[tag] + interval[tag] // 2 else NONE
-            else:
-                found = SILENT if silence > hold[tag] else NONE
-            if found != NONE:
-                gap_end[gaps] = i
-                gap_start[gaps] = before
-                cause[gaps] = found
-                gaps += 1
+        if awaiting[tag] != NONE:
+            before = newest[tag] if time > now else told[tag]  # its clock is ahead as it was
+            if time <= before:
+                continue
+            longest, found = interval[tag] + interval[tag] // 2, awaiting[tag]
+        else:
+            before, longest, found = newest[tag], hold[tag], np.uint8(SILENT)
+        if before > 0 and time - before > longest:
+            gap_end[gaps] = i
+            gap_start[gaps] = before
+            cause[gaps] = found
+            gaps += 1
         awaiting[tag] = NONE
-        newest[tag] = times[i]
+        told[tag] = time
+        if suspect[i]:  # a clock that was ahead is right again
+            continue
+        newest[tag] = time
         if not np.isnan(values[i]):
             if is_counter[tag] and values[i] < known[tag]:
                 backwards[i] = True

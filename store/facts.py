@@ -8,11 +8,13 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from plant.batch import Batch, Quality
 from plant.model import Plant
 from store.records import SourceLedger
 
@@ -82,6 +84,14 @@ class Accounts:
         for source, n in counts.items():
             self.add(source, account, n, reason)
 
+    def hear(self, heard: Mapping[str, int]) -> None:
+        """source -> when something of it came last, by our clock [ns]."""
+        for source, at in heard.items():
+            self._rows.setdefault(source, {})["heard"] = {"": at}
+
+    def heard(self) -> dict[str, int]:
+        return {source: row["heard"][""] for source, row in self._rows.items() if "heard" in row}
+
     def lose(self, counts: Mapping[str, int], reason: str) -> None:
         """They were in the spool and are no more."""
         for source, n in counts.items():
@@ -134,15 +144,47 @@ class TagNumbers:
         return wanted[self.source] if len(self.rows) else np.zeros(0, np.bool_)
 
 
-def save_last(db: sqlite3.Connection, upto: int, last: NDArray[np.int64]) -> None:
-    """Keep the newest time of each number, as of segment `upto`."""
-    put(db, "last", upto.to_bytes(8, "little") + last.tobytes())
+@dataclass(frozen=True, slots=True)
+class Last:
+    """What is known of each number, int64[numbers] in ns. NEVER where nothing came.
+
+    newest: no time of the tag is newer. told: of its last sample, as far as it is live. The two
+    differ when a server's clock was ahead and is right again, and when what came is damaged.
+    """
+
+    newest: NDArray[np.int64]
+    told: NDArray[np.int64]
+
+    @classmethod
+    def nothing(cls, size: int) -> Last:
+        return cls(np.full(size, NEVER, np.int64), np.full(size, NEVER, np.int64))
+
+    def follow(self, numbers: NDArray[np.int32], batch: Batch, ahead: int) -> None:
+        """Samples came, in this order. ahead: no clock is that far in the future [ns]; what is so
+        much older than the newest is late."""
+        np.maximum.at(self.newest, numbers, batch.times)
+        late = batch.times <= self.newest[numbers] - ahead
+        live = ~late & (batch.quality & Quality.BACKFILLED == 0)
+        if live.all():
+            self.told[numbers] = batch.times
+        else:
+            self.told[numbers[live]] = batch.times[live]
 
 
-def load_last(db: sqlite3.Connection, size: int) -> tuple[int, NDArray[np.int64]]:
-    """(segment, int64[size]) as saved."""
+def save_last(db: sqlite3.Connection, upto: int, last: Last) -> None:
+    """Keep what is known of each number as of segment `upto`."""
+    put(db, "last", upto.to_bytes(8, "little") + last.newest.tobytes())
+    put(db, "behind", zlib.compress((last.newest - last.told).tobytes(), 1))
+
+
+def load_last(db: sqlite3.Connection, size: int) -> tuple[int, Last]:
+    """(segment, what was known then) as saved."""
     blob = get(db, "last") or bytes(8)
-    last = np.full(size, NEVER, np.int64)
+    last = Last.nothing(size)
     saved = np.frombuffer(blob, np.int64, offset=8)[:size]
-    last[: len(saved)] = saved
+    last.newest[: len(saved)] = last.told[: len(saved)] = saved
+    packed = get(db, "behind")
+    if packed is not None:  # spools of older versions have none
+        behind = np.frombuffer(zlib.decompress(packed), np.int64)[: len(saved)]
+        last.told[: len(behind)] -= behind
     return int.from_bytes(blob[:8], "little"), last

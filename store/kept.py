@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from plant.batch import Batch
+from plant.batch import SECOND, Batch
 from plant.model import Plant
 from store.contract import FigureBlock
 from store.facts import Accounts, TagNumbers, is_damage
 from store.records import BadLine, Checkpoint, Gap, Loss, SourceLedger
 from store.segments import EventSegment, FigureSegment, SampleSegment, Segment
-from store.tables import connect, lost_gaps, newest_times, read_segment, used_bytes
+from store.tables import connect, last_times, lost_gaps, read_segment, used_bytes
 
 T = TypeVar("T")
 
@@ -29,6 +29,7 @@ class Kept:
     def __init__(self, path: Path, plant: Plant) -> None:
         self.path = path
         self.plant = plant
+        self._ahead = round(plant.time.max_future_s * SECOND)
         self._generation = 0  # of the file; the next begins when a damaged one was replaced
         self._numbers_known: tuple[int, TagNumbers] | None = None  # and the CRC of the fact
 
@@ -152,9 +153,9 @@ class Kept:
         return self._read(find)
 
     def open_gaps(self, now: int) -> list[Gap]:
-        """What has not ended at `now` [ns]: from the newest sample of each tag that has been silent
+        """What has not ended at `now` [ns]: from the last sample of each tag that has been silent
         for longer than its hold time. A tag that never said anything has none."""
-        last = self._read(self._newest_times)
+        last = self._read(self._told_times)
         silent = np.flatnonzero((last > 0) & (last < now - self.plant.hold_ns))
         tags = self.plant.tags
         return [Gap(tags[i].id, int(last[i]), now, "not ended") for i in silent.tolist()]
@@ -200,11 +201,11 @@ class Kept:
             known = self._numbers_known = crc, TagNumbers.of(db, self.plant)
         return known[1]
 
-    def _newest_times(self, db: sqlite3.Connection) -> NDArray[np.int64]:
-        """int64[tags]: the newest time of each tag that was ever kept."""
+    def _told_times(self, db: sqlite3.Connection) -> NDArray[np.int64]:
+        """int64[tags]: the time of each tag's last sample."""
         tags = self._tag_numbers(db)
         last = np.full(len(self.plant.tags) + 1, np.iinfo(np.int64).min)
-        np.maximum.at(last, tags.column, newest_times(db, tags)[1])
+        np.maximum.at(last, tags.column, last_times(db, tags, self._ahead)[1].told)
         return last[:-1].copy()
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:

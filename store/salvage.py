@@ -70,7 +70,7 @@ class _Salvage:
 
     def run(self) -> int:
         """Copy what is sound, book what is not. -> samples lost"""
-        for name in ("ledger", "last") if self._readable else ("ledger",):
+        for name in ("ledger", "last", "behind") if self._readable else ("ledger",):
             blob = get(self._old, name)
             if blob is not None:
                 put(self._new, name, blob)

@@ -14,6 +14,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from plant.batch import Batch
 from plant.model import Plant
 from store import bounds
 from store.contract import FigureBlock
-from store.facts import NEVER, Accounts, Inconsistent, save_last
+from store.facts import NEVER, Accounts, Inconsistent, Last, save_last
 from store.records import BadLine, Checkpoint, Gap, Loss, SourceLedger, SpoolFull, SpoolInUse
 from store.segments import (
     Event,
@@ -89,13 +90,15 @@ class Spool(SpoolFile):
         refused: Mapping[tuple[str, str], int],
         gaps: Sequence[Gap],
         suspect: NDArray[np.bool_],
+        heard: Mapping[str, int] = MappingProxyType({}),
     ) -> int:
         """Keep samples with what is known of them; durable on return. -> segment id, 0 when no
         samples were kept: there were none, or the spool is full and gives up the newest.
 
         received: source -> values it sent, refused: (source, reason) -> how many of them are not in
         the batch. A sample counts for its tag's source. suspect: bool[n], rows that are not newer
-        than the newest known of their tag. SpoolFull: nothing was kept. ValueError: counts that do
+        than the newest known of their tag. heard: source -> when something of it came last, by our
+        clock [ns]. SpoolFull: nothing was kept. ValueError: counts that do
         not close.
         """
         kept = self._by_source(self.plant.source_of_tag[batch.tags])
@@ -108,6 +111,7 @@ class Spool(SpoolFile):
             with self._write() as db:
                 accounts = Accounts(db)
                 accounts.add_each(received, "received")
+                accounts.hear(heard)
                 for (source, reason), n in refused.items():
                     accounts.add(source, "rejected", n, reason)
                 put_gaps(db, gaps)
@@ -120,12 +124,15 @@ class Spool(SpoolFile):
         self._tidy_now_and_then()
         return segment
 
-    def last_times(self) -> NDArray[np.int64]:
-        """int64[tags]: the newest time of each tag ever appended; the least int64 if none."""
+    def last_times(self) -> Last:
+        """What is known of each tag ever appended, by the plant's columns."""
         self.claim()
         with self._lock:
-            last: NDArray[np.int64] = self._last[self._numbers]
-            return last
+            return Last(self._last.newest[self._numbers], self._last.told[self._numbers])
+
+    def heard(self) -> dict[str, int]:
+        """source -> when something of it came last, as `append` was told [ns]."""
+        return self._read(lambda db: Accounts(db).heard())
 
     def commit_beats(
         self,
@@ -138,7 +145,7 @@ class Spool(SpoolFile):
         blobs = [(len(b.times), b.values.size, encode_figures(b)) for b in blocks]
         self.claim()
         with self._write() as db:
-            at = int(self._last.max(initial=NEVER))
+            at = int(self._last.newest.max(initial=NEVER))
             for block, (times, values, blob) in zip(blocks, blobs, strict=True):
                 if times:
                     span = int(block.times.min()), int(block.times.max())
@@ -256,8 +263,8 @@ class Spool(SpoolFile):
         self._tidied = time.monotonic()
         with self._write() as db:
             self._forget_done(db)
-            if self.plant.spool.max_days and len(self._last):
-                oldest = int(self._last.max()) - int(self.plant.spool.max_days * DAY)
+            if self.plant.spool.max_days and len(self._numbers):
+                oldest = int(self._last.newest.max()) - int(self.plant.spool.max_days * DAY)
                 accounts = Accounts(db)
                 lost = bounds.older_than(db, accounts, self._tags, self._given, oldest)
                 if lost:
@@ -285,8 +292,8 @@ class Spool(SpoolFile):
         span = int(batch.times.min()), int(batch.times.max())
         # Ahead of the commit: should that fail, these look suspect when they come again, and are
         # then looked for in vain.
-        np.maximum.at(self._last, self._numbers[batch.tags], batch.times)
-        at = int(self._last.max())
+        self._last.follow(self._numbers[batch.tags], batch, self._ahead)
+        at = int(self._last.newest.max())
         segment = put_segment(db, "samples", len(batch), span, at, counts, blob)
         accounts.add_each(counts, "spooled")
         db.execute("INSERT INTO recent VALUES (?, ?, ?)", (segment, *span))
@@ -297,7 +304,7 @@ class Spool(SpoolFile):
     ) -> None:
         """There is no room and the newest are given up."""
         accounts.add_each(counts, "rejected", bounds.FULL)
-        bits = np.zeros(len(self._last), np.bool_)
+        bits = np.zeros(len(self._last.newest), np.bool_)
         bits[self._numbers[batch.tags]] = True
         span = int(batch.times.min()), int(batch.times.max())
         put_loss(db, bounds.FULL, "samples", len(batch), span, bits)

@@ -14,12 +14,12 @@ from typing import TextIO, TypeVar
 import numpy as np
 
 from plant.model import Plant
-from store.facts import Inconsistent, TagNumbers, get, is_damage, passing
+from store.facts import Inconsistent, Last, TagNumbers, get, is_damage, passing
 from store.kept import Kept
 from store.order import Order
 from store.records import SpoolFull, SpoolInUse
 from store.salvage import salvage
-from store.tables import connect, newest_times, sound_schema
+from store.tables import connect, last_times, sound_schema
 from store.upgrade import needs_upgrade, upgrade
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class SpoolFile(Kept):
         self._owner: TextIO | None = None
         self._tags = TagNumbers([], plant)
         self._numbers = np.empty(0, np.int32)
-        self._last = np.empty(0, np.int64)  # newest time, by the spool's numbers
+        self._last = Last.nothing(0)  # by the spool's numbers
         self._newest = 0  # segment
         self._saved = self._saving = 0  # the newest segment that the saved newest times know
         self._given: set[int] = set()  # to the writer: they may be in the store already
@@ -129,7 +129,7 @@ class SpoolFile(Kept):
                 tags.save(db)
         self._tags = tags
         self._numbers = np.array([known[row] for row in rows], np.int32)
-        self._saved, self._last = newest_times(db, tags)
+        self._saved, self._last = last_times(db, tags, self._ahead)
         self._given = {id_ for (id_,) in db.execute("SELECT id FROM taken")}
         given = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'segments'").fetchone()
         self._newest = given[0] if given else 0

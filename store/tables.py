@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from plant.batch import SECOND, Batch
-from store.facts import Inconsistent, TagNumbers, load_last
+from store.facts import Inconsistent, Last, TagNumbers, load_last
 from store.records import Gap
 from store.segments import (
     EventSegment,
@@ -220,9 +220,9 @@ def thin(db: sqlite3.Connection) -> None:
             seen.add((step, beat // step))
 
 
-def newest_times(db: sqlite3.Connection, tags: TagNumbers) -> tuple[int, NDArray[np.int64]]:
-    """(segment, int64[numbers]): up to which segment they are saved; the newest time of each number
-    ever appended, as saved and brought forward by the segments since."""
+def last_times(db: sqlite3.Connection, tags: TagNumbers, ahead: int) -> tuple[int, Last]:
+    """Up to which segment they are saved; what is known of each number, as saved and brought
+    forward by the segments since. ahead: as of Last.follow."""
     upto, last = load_last(db, len(tags.rows))
     ids = [
         i for (i,) in db.execute("SELECT id FROM blobs WHERE id > ? AND kind = 'samples'", (upto,))
@@ -231,9 +231,9 @@ def newest_times(db: sqlite3.Connection, tags: TagNumbers) -> tuple[int, NDArray
         found = sound_blob(db, id_)
         if found is not None:
             raw, _ = decode_samples(found[1])
-            np.maximum.at(last, raw.tags, raw.times)
+            last.follow(raw.tags, raw, ahead)
             continue
         # Of which tags it was is not known: what is not newer than it is looked for in the store.
         for (newest,) in db.execute("SELECT last FROM recent WHERE segment = ?", (id_,)):
-            np.maximum(last, newest + 1, out=last)
+            np.maximum(last.newest, newest + 1, out=last.newest)
     return upto, last

@@ -12,10 +12,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from plant.batch import Batch
+from plant.batch import SECOND, Batch
 from plant.model import Plant
 from store.bounds import CORRUPT
-from store.facts import NEVER, Accounts, TagNumbers, save_last
+from store.facts import NEVER, Accounts, Last, TagNumbers, save_last
 from store.segments import ROW_BYTES, encode_samples
 from store.tables import connect, create, never_again, put_loss
 
@@ -70,10 +70,10 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, plant: Plant) -> Non
     for table in SAME:
         for row in old.execute(f"SELECT * FROM {table}"):
             new.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
-    last = np.full(len(rows), NEVER, np.int64)
+    last = Last.nothing(len(rows))
     of_tag = dict(old.execute("SELECT tag, time FROM last_times"))
     for i, (tag, _) in enumerate(tags.rows):
-        last[i] = of_tag.get(tag, NEVER)
+        last.newest[i] = last.told[i] = of_tag.get(tag, NEVER)
     accounts = Accounts(new)
     for source, account, reason, n in old.execute("SELECT * FROM ledger"):
         accounts.add(source, account, n, reason)
@@ -88,7 +88,7 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, plant: Plant) -> Non
             put_loss(new, CORRUPT, kind, samples, (first, final), bits)
             continue
         if kind == "samples":
-            blob = _samples(blob, number, last)
+            blob = _samples(blob, number, last, round(plant.time.max_future_s * SECOND))
         if not done:
             accounts.add_each(counts, "spooled")
             text = orjson.dumps(counts).decode()
@@ -104,12 +104,13 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, plant: Plant) -> Non
     save_last(new, newest, last)
 
 
-def _samples(blob: bytes, number: NDArray[np.int32], last: NDArray[np.int64]) -> bytes:
+def _samples(blob: bytes, number: NDArray[np.int32], last: Last, ahead: int) -> bytes:
     n = len(blob) // ROW_BYTES
     tags = number[np.frombuffer(blob, np.int32, n)]
     times = np.frombuffer(blob, np.int64, n, 4 * n)
     values = np.frombuffer(blob, np.float64, n, 12 * n)
     quality = np.frombuffer(blob, np.uint8, n, 20 * n)
-    np.maximum.at(last, tags, times)
+    batch = Batch(tags, times, values, quality)
+    last.follow(tags, batch, ahead)
     suspect = np.frombuffer(blob, np.bool_, n, 21 * n)
-    return encode_samples(tags, Batch(tags, times, values, quality), suspect)
+    return encode_samples(tags, batch, suspect)

@@ -45,7 +45,7 @@ class Known:
         return stands
 
     def confirm(
-        self, batch: Batch, by_value: NDArray[np.bool_], server_now: int | None, received: int
+        self, batch: Batch, by_value: NDArray[np.bool_], server_now: int, received: int
     ) -> Batch:
         """What a read tells: what stands holds at the time of the read, by the server's clock where
         it is usable, else by ours (both [ns]); as they are, a value that is not known any more, and
@@ -57,10 +57,12 @@ class Known:
         standing = self.confirm_standing(batch.take(stands), server_now, received)
         return Batch.concat([batch.take(besides), standing])
 
-    def confirm_standing(self, batch: Batch, server_now: int | None, received: int) -> Batch:
-        """The same values, as holding at the server's `now` where that is usable, else ours."""
-        read_at = received if server_now is None else server_now
-        usable = (read_at > self.times[batch.tags]) & (server_now is not None)
+    def confirm_standing(
+        self, batch: Batch, read_at: NDArray[np.int64] | int, received: int
+    ) -> Batch:
+        """The same values, as holding when they were read by the server's clock (of all, or of each
+        row [ns]) where that is usable, else by ours."""
+        usable = read_at > self.times[batch.tags]
         times = np.where(usable, read_at, received)
         _, equal = self.compare(batch)
         quality = batch.quality.copy()

@@ -94,6 +94,7 @@ class OpcUaSession:
             source, plant, self.services, self._limits, self._decoder, self._backfill
         )
         self._awaited = np.zeros(len(plant.tags), np.bool_)  # its first value is still to come
+        self._monitored_at = np.zeros(len(plant.tags), np.int64)  # server's clock [ns]; 0: unknown
         self._handle = np.zeros(len(plant.tags), np.int64)
         self._handle[self._items.slots.columns] = self._items.handles
         self._missing: dict[str, NDArray[np.int32]] = {}  # for the next delivery
@@ -182,9 +183,9 @@ class OpcUaSession:
         if not await self._current.report(active):
             await self._subscribe()
         elif active:
-            self._monitored(list(self._current.nodes))
+            self._monitored(list(self._current.nodes), 0)
 
-    def _monitored(self, handles: Sequence[int]) -> None:
+    def _monitored(self, handles: Sequence[int], at: int) -> None:
         if not self._current.reporting:
             return
         chosen = np.array(handles, np.int64)
@@ -192,6 +193,7 @@ class OpcUaSession:
         sampling_s = np.array([self._current.sampling_s(h) for h in self._handle[columns].tolist()])
         self._tags.begin(columns, sampling_s, self._current.publishing_s, time.monotonic())
         self._awaited[columns] = True
+        self._monitored_at[columns] = at
 
     # -- what comes
 
@@ -276,7 +278,7 @@ class OpcUaSession:
     ) -> tuple[Batch, Batch]:
         """The first values after subscribing, which tell what stands now, and the others. One that
         the server dates no later than what is known is no news of that time, but a confirmation of
-        now, unless a newer one comes with it."""
+        when the item was made, unless a newer one comes with it."""
         if not awaited.any():
             return Batch.empty(), batch
         self._awaited[batch.tags] = False
@@ -287,8 +289,10 @@ class OpcUaSession:
         np.maximum.at(newest, batch.tags, batch.times)
         newer = (newest > self._known.times)[batch.tags]
         standing = first & ~newer & self._known.stands(batch)
-        now = self._known.confirm_standing(batch.take(standing), published, received)
-        return Batch.concat([batch.take(first & ~standing), now]), batch.take(~first)
+        made_at = self._monitored_at[batch.tags[standing]]
+        read_at = np.where(made_at > 0, made_at, published)
+        confirmed = self._known.confirm_standing(batch.take(standing), read_at, received)
+        return Batch.concat([batch.take(first & ~standing), confirmed]), batch.take(~first)
 
     async def _deliver(
         self, batch: Batch, refused: Counter[str], durable: Acknowledge | None

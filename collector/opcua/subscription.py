@@ -19,6 +19,7 @@ from collector.opcua.items import Items
 from collector.opcua.limits import Limits
 from collector.opcua.services import Services, read_request
 from collector.source import SourceHealth
+from plant.batch import SECOND
 from plant.model import Source, Tag
 
 KEEP_ALIVE_S = 2.0
@@ -43,7 +44,8 @@ Wanted = tuple[int, ua.NodeId]
 
 
 class Subscription:
-    """monitored(handles) is called as soon as items are made, before their first values come.
+    """monitored(handles, at) is called as soon as items are made, before their first values come;
+    at: when, by the server's clock [ns], 0 where it does not say.
 
     id: 0 before `create`. publishing_s, keep_alive_s: as the server revised them. nodes: of the
     items that are monitored. whole: every item was tried. reporting: the server is to send what
@@ -57,7 +59,7 @@ class Subscription:
         source: Source,
         items: Items,
         health: SourceHealth,
-        monitored: Callable[[Sequence[int]], None],
+        monitored: Callable[[Sequence[int], int], None],
         reporting: bool = True,
     ) -> None:
         self.id = 0
@@ -217,10 +219,10 @@ class Subscription:
 
     async def _create_items(self, chunk: Sequence[Wanted]) -> list[int]:
         """Create monitored items -> their handles, -1 for those that cannot be."""
-        results = await self._create(chunk, timestamp_trigger=True)
+        results, at = await self._create(chunk, timestamp_trigger=True)
         plain = [i for i, result in enumerate(results) if result.StatusCode.value in FILTER_REFUSED]
         if plain:
-            retried = await self._create([chunk[i] for i in plain], timestamp_trigger=False)
+            retried, at = await self._create([chunk[i] for i in plain], timestamp_trigger=False)
             for i, result in zip(plain, retried, strict=True):
                 results[i] = result
                 self._by_value.add(chunk[i][0])
@@ -239,12 +241,13 @@ class Subscription:
                 result.RevisedQueueSize,
             )
             made.append(handle)
-        self._monitored([handle for handle in made if handle >= 0])
+        self._monitored([handle for handle in made if handle >= 0], at)
         return made
 
     async def _create(
         self, chunk: Sequence[Wanted], timestamp_trigger: bool
-    ) -> list[ua.MonitoredItemCreateResult]:
+    ) -> tuple[list[ua.MonitoredItemCreateResult], int]:
+        """(results, the server's time of its answer [ns])"""
         request = ua.CreateMonitoredItemsRequest()
         request.Parameters.SubscriptionId = self.id
         request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
@@ -265,7 +268,7 @@ class Subscription:
         results = cast(list[ua.MonitoredItemCreateResult], response.Results)
         if len(results) != len(chunk):
             raise ConnectionError(f"{len(results)} results for {len(chunk)} monitored items")
-        return results
+        return results, max(0, round(response.ResponseHeader.Timestamp.timestamp() * SECOND))
 
     async def _set_mode(self, ids: Sequence[int]) -> list[ua.StatusCode]:
         request = ua.SetMonitoringModeRequest()

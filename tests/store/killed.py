@@ -18,7 +18,7 @@ from store.writer import Writer
 def main(folder: Path, demo: str, start: int) -> None:
     plant = load(demo)
     spool = Spool(folder / "spool.sqlite", plant)
-    newest = int(spool.last_times().max())
+    newest = int(spool.last_times().newest.max())
     writer = Writer(spool, EmbeddedStore(folder / "store", plant))
     writer.start()
     tags = np.arange(len(plant.tags))
@@ -29,7 +29,7 @@ def main(folder: Path, demo: str, start: int) -> None:
     while True:
         for time in (at, at + SECOND):  # what the last life or round sent last comes again
             batch = Batch.of(tags, np.full(len(tags), time), np.full(len(tags), time % 1000 / 7))
-            suspect = batch.times <= spool.last_times()[batch.tags]
+            suspect = batch.times <= spool.last_times().newest[batch.tags]
             spool.append(batch, received, {}, [], suspect)
             print(time, flush=True)
         at += SECOND

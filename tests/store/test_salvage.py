@@ -141,7 +141,7 @@ def test_what_was_damaged_is_kept_as_evidence_and_told_of(tmp_path, plant, sampl
     assert total(spool) == before
     assert spool.checkpoints() == Checkpoint(NOW, b"state")
     assert len(spool.gaps()) == SECONDS
-    assert (spool.last_times() == NOW + (SECONDS - 1) * SECOND).all()
+    assert (spool.last_times().newest == NOW + (SECONDS - 1) * SECOND).all()
     spool.close()
 
 
@@ -215,5 +215,5 @@ def test_an_append_finds_the_damage(tmp_path, plant, samples):
     assert total(spool) == (2 * n, 0, n, {"spool_corrupt": n})
     gap = spool.gaps("L1-001.voltage")
     assert [(g.start, g.cause) for g in gap] == [(NOW, "spool_corrupt")]
-    assert (spool.last_times() == NOW + SECOND).all()
+    assert (spool.last_times().newest == NOW + SECOND).all()
     spool.close()

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spooling import NOW, bounded, closes, put, received, tags_of
 
-from plant.batch import SECOND, Batch
+from plant.batch import SECOND, Batch, Quality
 from store.contract import FigureBlock
 from store.segments import EventSegment, FigureSegment, SampleSegment
 from store.spool import BadLine, Checkpoint, Event, Gap, Spool, SpoolFull, SpoolInUse
@@ -87,10 +87,10 @@ def test_newest_times_survive_restart_before_and_after_delivery(tmp_path, plant,
         if k:
             spool.delivered(spool.pending(10**6), {})
             spool.tidy()
-        assert (spool.last_times() == NOW + k * SECOND).all()
+        assert (spool.last_times().newest == NOW + k * SECOND).all()
         spool.close()
     spool = Spool(path, plant)
-    assert (spool.last_times() == NOW + 2 * SECOND).all()
+    assert (spool.last_times().newest == NOW + 2 * SECOND).all()
     spool.close()
 
 
@@ -228,8 +228,32 @@ def test_what_a_damaged_segment_may_have_held_is_suspect_when_it_comes_again(
     corrupt(spool, damaged)
     SpoolFile.close(spool)  # as a kill: nothing is tidied
     spool = Spool(tmp_path / "spool.sqlite", plant)
-    assert (spool.last_times() == NOW + SECOND + 1).all()
+    assert (spool.last_times().newest == NOW + SECOND + 1).all()
+    assert (spool.last_times().told == NOW).all(), "a gap begins with what is known"
     spool.close()
+
+
+def test_what_was_told_last_survives_restart(tmp_path, plant, samples):
+    """A clock was 3 s ahead and is right again; then something late and something old came."""
+    late, filled_in = samples(NOW - 3600 * SECOND), samples(NOW - SECOND)
+    filled_in.quality[:] = Quality.BACKFILLED
+    for tidied in (False, True):
+        path = tmp_path / f"{tidied}.sqlite"
+        spool = Spool(path, plant)
+        for batch in (samples(NOW + 3 * SECOND), samples(NOW), late, filled_in):
+            put(spool, batch)
+        if tidied:
+            spool.delivered(spool.pending(10**6), {})
+            spool.tidy()
+        for _ in range(2):
+            last = spool.last_times()
+            assert (last.newest == NOW + 3 * SECOND).all()
+            assert (last.told == NOW).all()
+            SpoolFile.close(spool)  # as a kill
+            spool = Spool(path, plant)
+        starts = {gap.start for gap in spool.open_gaps(NOW + 7200 * SECOND)}
+        assert starts == {NOW}
+        spool.close()
 
 
 def test_gaps_by_tag_and_time(spool):

@@ -83,7 +83,7 @@ def test_everything_goes_on(tmp_path, plant, samples):
     kept = spool.samples(None, 0, 2**62)
     assert kept.values.tobytes() == batches[1].values.tobytes()
     assert kept.tags.tolist() == batches[1].tags.tolist()
-    assert (spool.last_times() == NOW + SECOND).all()
+    assert (spool.last_times().newest == NOW + SECOND).all()
     assert Gap("a", 5, 6, "silent") in spool.gaps()
     assert len(spool.gaps()) == 1 + n
     assert spool.checkpoints() == Checkpoint(NOW, b"x")
