@@ -18,6 +18,7 @@ from potline.plants import load_plant
 from potline.running import demo_plant_file
 from simulators.scale import queue as fast_server
 from simulators.simulation import Simulation
+from store.facts import Last
 from store.lineprotocol import Words, arranged, lines
 
 
@@ -28,7 +29,7 @@ def warm_all() -> None:
     analyse_trace(times, np.full(3, 4.0), np.full(3, 600.0), np.full(3, 4.0), AnodeEffectRule())
     tags = len(plant.tags)
     one = Batch.of([0], [SECOND], [4.0])
-    Track.of(np.full(tags, -1, np.int64)).follow(plant, one)
+    Track.of(Last.nothing(tags)).follow(plant, one, 0)
     Known.since(np.zeros(tags, np.int64)).take(one)
     TagWatch(plant).notified(one, 0.0)
     PacketDecoder(plant, "", 1).warm()
