@@ -165,8 +165,10 @@ class Database:
         return dict(zip(found, rows.times.tolist(), strict=True))
 
     def count(self, start: int, end: int) -> int:
-        """Values between two times; Telegraf's words of quality are none."""
-        asked = source(BUCKET, start, end) + '|> filter(fn: (r) => r._field != "Quality")'
+        """Values between two times; what either writes of their quality is none."""
+        asked = source(BUCKET, start, end) + (
+            '|> filter(fn: (r) => r._field != "Quality" and r._field !~ /_q$/)'
+        )
         request = urllib.request.Request(
             f"{self.server.url}/api/v2/query?org={self.server.org}",
             f"{asked} |> count() |> group() |> sum()".encode(),

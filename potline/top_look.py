@@ -28,6 +28,7 @@ class Look:
     sources: tuple[Mapping[str, Any], ...]
     alarms: tuple[Mapping[str, Any], ...]
     metrics: Metrics
+    pair: Mapping[str, Any] | None = None  # as /healthz tells; None: no second collector
 
     def value(self, name: str, *labels: str) -> float:
         """NaN when there is none."""
@@ -65,6 +66,7 @@ class Watch:
             sources=tuple(self._api.get("/api/v1/sources")["sources"]),
             alarms=tuple(alarms),
             metrics=_parsed(metrics),
+            pair=self._api.get("/healthz").get("pair"),
         )
 
 
@@ -75,6 +77,7 @@ def document(url: str, now: Look, before: Look | None) -> dict[str, Any]:
         "site": now.site,
         "ready": not now.ready,
         "not_ready": list(now.ready),
+        "pair": now.pair,
         "sources": [_source(source, now, before) for source in now.sources],
         "spool": {
             "bytes": now.value("spool_bytes"),

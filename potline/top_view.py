@@ -23,7 +23,8 @@ def view(found: Mapping[str, Any] | None, lost: str, height: int | None) -> Rend
     banner = Text(plain(f"LINK LOST  {lost}; trying on"), style="bold white on red")
     if found is None:
         return banner
-    room = None if height is None else max(height - AROUND, 2)
+    around = AROUND + (found["pair"] is not None)
+    room = None if height is None else max(height - around, 2)
     sources = found["sources"]
     shown = sources if room is None else sources[: max(room * 2 // 3, 1)]
     left = None if room is None else max(room - len(shown), 1)
@@ -63,6 +64,8 @@ def _whole(found: Mapping[str, Any]) -> Table:
             "bold red" if beat["stale"] else "",
         ),
     )
+    if found["pair"] is not None:
+        grid.add_row(Text("pair", "bold"), _pair(found["pair"]))
     cores = process["cpu_cores"]
     grid.add_row(
         Text("process", "bold"),
@@ -73,6 +76,17 @@ def _whole(found: Mapping[str, Any]) -> Table:
         ),
     )
     return grid
+
+
+def _pair(told: Mapping[str, Any]) -> Text:
+    """Red: the other one is not heard, or neither of the two writes."""
+    age, other = told["peer_age_s"], told["peer"] or "the other one"
+    heard = f"{other} never heard" if age is None else f"{other} heard {_age(age)} ago"
+    alone = told["trouble"] or (told["role"] == "standby" and not told["peer_active"])
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(plain(f"{told['name']} is {told['role']} since {told['since']}, "))
+    line.append(plain(heard + (f": {told['trouble']}" if alone else "")), "bold red" * bool(alone))
+    return line
 
 
 def _sources(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -141,7 +141,15 @@ def test_a_link_that_is_lost_is_shown_and_recovers(file, url, plant):
     assert document["spool"]["limit_bytes"] == 8e9
 
 
-def look(taken: float, received: int, sources: int = 1, alarms: int = 0) -> Look:
+PAIR = {
+    "name": "west", "role": "standby", "since": "2026-11-20T06:00:00Z", "reason": "as it began",
+    "epoch": 1, "peer": "east", "peer_active": True, "peer_age_s": 0.4, "trouble": "",
+}  # fmt: skip
+
+
+def look(
+    taken: float, received: int, sources: int = 1, alarms: int = 0, pair: dict | None = None
+) -> Look:
     row = {
         "kind": "opcua", "link": "connected", "flowing": True, "lag_s": 0.1, "age_s": None,
         "skew_s": None, "unresolved": 0, "reconnects": 0, "resubscribes": 0,
@@ -150,7 +158,7 @@ def look(taken: float, received: int, sources: int = 1, alarms: int = 0) -> Look
     alarm = {"priority": 1, "state": "ack-active", "entity": "L1", "label": "x", "raised": "now"}
     counts = {("potline_alarms_by_state", ("1", state)): 1.0 for state in STATES}
     rows = tuple({**row, "id": f"s{i}"} for i in range(sources))
-    return Look(taken, "Site", (), rows, (alarm,) * alarms, counts)
+    return Look(taken, "Site", (), rows, (alarm,) * alarms, counts, pair)
 
 
 def test_rates_are_between_two_looks_and_unknown_after_a_restart():
@@ -165,7 +173,8 @@ def test_rates_are_between_two_looks_and_unknown_after_a_restart():
 def test_the_view_fits_the_screen_and_takes_no_orders(sources, alarms):
     """What servers say is shown as it is, without markup or escapes."""
     console = Console(width=120, height=24, file=io.StringIO(), force_terminal=False)
-    found = document("u", look(1, 1, sources, alarms), None)
+    pair = PAIR if sources > 2 else None
+    found = document("u", look(1, 1, sources, alarms, pair), None)
     for lost in ("", "since 10:00:00: away"):
         console.file = out = io.StringIO()
         console.print(view(found, lost, 24))
@@ -174,6 +183,21 @@ def test_the_view_fits_the_screen_and_takes_no_orders(sources, alarms):
         assert "[red]no markup" in shown
         assert "\x1b[2J" not in shown
         assert ("LINK LOST" in shown) == bool(lost)
+
+
+def test_of_a_pair_it_tells_the_role_and_the_other_one():
+    def line(**told):
+        out = io.StringIO()
+        found = document("u", look(1, 1, pair=PAIR | told), None)
+        Console(width=120, file=out).print(view(found, "", 24))
+        return next(row for row in out.getvalue().splitlines() if row.startswith("pair"))
+
+    assert "west is standby since 2026-11-20T06:00:00Z, east heard 0.4 s ago" in line()
+    assert (
+        line(peer="", peer_age_s=None, trouble="no answer")
+        .rstrip()
+        .endswith("the other one never heard: no answer")
+    )
 
 
 def test_away_is_a_line_and_a_status(url):
