@@ -7,6 +7,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import numpy as np
 import structlog
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 
 from analytics.beat.assessment import Assessment
 from analytics.beat.frame import Frame
+from analytics.table.figures import beat_figures
 from collector.beats import Watermarks
 from collector.carry import Move
 from collector.forward import Run
 from collector.restating import MINUTE_NS, Restating
-from plant.batch import Batch
+from plant.batch import SECOND, Batch
 from plant.model import Plant
 from store.contract import StoreUnavailable
 from store.history import History
@@ -27,6 +29,9 @@ from store.spool import Checkpoint, Spool
 
 Sink = Callable[[Frame, Assessment], None]
 Note = tuple[int, int, str, Sequence[str]]
+
+AFRESH_NS = 600 * SECOND
+"""Longer than until a first checkpoint, and no more than can be held at once."""
 
 log = structlog.get_logger()
 
@@ -59,7 +64,7 @@ class Pipeline:
         self._slow = np.array([t.signal.pace == "slow" for t in self.plant.tags], np.bool_)
 
     def resume(self, now: int) -> None:
-        """Go on from the newest checkpoint, or from the beginning, with all that was kept since."""
+        """Go on from the newest checkpoint, or afresh, with all that was kept since."""
         checkpoint = self.spool.checkpoints(None)
         if checkpoint is not None:
             self.run = Run.restored(self.plant, checkpoint)
@@ -70,15 +75,33 @@ class Pipeline:
             if recent is not None and recent < checkpoint.beat:
                 # some of them may have been late, and not been noted before the stop
                 self.note(recent, checkpoint.beat, "samples around a stop")
-        begin, forever = checkpoint.beat if checkpoint else 0, np.iinfo(np.int64).max
+        forever = np.iinfo(np.int64).max
         try:
+            begin = checkpoint.beat if checkpoint else self._begin_afresh()
             since = self.history.samples(None, begin, forever)
         except StoreUnavailable as error:
             log.warning("the store is away: going on from the spool alone", reason=str(error))
+            begin = checkpoint.beat if checkpoint else now - AFRESH_NS
             since = self.history.spooled(None, begin, forever)
             if checkpoint:
                 self.note(begin, now, "the store was away at a restart")
         self.feed(since, now)
+
+    def _begin_afresh(self) -> int:
+        """From when on samples are read where no checkpoint is kept: what is live comes first. What
+        was before and has no figures yet is computed beside it."""
+        extent = self.history.extent()
+        if extent is None or extent[1] - extent[0] < AFRESH_NS:
+            return 0
+        begin = extent[1] - AFRESH_NS
+        log.warning(
+            "samples but no checkpoint are kept: running windows start afresh",
+            samples_since=datetime.fromtimestamp(extent[0] // SECOND, UTC).isoformat(),
+        )
+        names = [figure.name for figure in beat_figures()["line"]]
+        if not len(self.history.figures("line", names, None, begin - AFRESH_NS, begin).times):
+            self.note(extent[0], begin, "samples from before the first checkpoint")
+        return begin
 
     def note(self, start: int, end: int, cause: str, tags: Sequence[str] = ()) -> None:
         """Figures of [start, end) must be computed again; noted as soon as the disk takes it."""

@@ -21,6 +21,7 @@ from plant.batch import SECOND, Batch
 from plant.load import load
 from simulators import scenario
 from simulators.offline import simulate
+from store.contract import FigureBlock
 from store.history import History
 from store.open import open_store
 from store.restatements import Restatements
@@ -197,6 +198,35 @@ def test_a_restart_gives_the_same_figures_as_no_restart(kept, samples, expected,
             kept.pipeline = kept.new_pipeline()
             kept.pipeline.resume(now + SECOND)
     same(kept, expected)
+
+
+@pytest.mark.parametrize("computed", [True, False])
+def test_without_a_checkpoint_what_is_live_comes_first(kept, plant, samples, tmp_path, computed):
+    """A spool that is gone, over a store with an hour of samples: their figures are left as they
+    are, or computed beside where there are none."""
+    hour = 3600 * SECOND
+    early = Batch(samples.tags, samples.times - hour, samples.values, samples.quality)
+    for batch in (early, samples):
+        kept.put(batch, END)
+    while kept.writer.step():
+        pass
+    if computed:
+        names = tuple(f.name for f in beat_figures()["line"])
+        values = np.ones((1, len(names), len(plant.lines)))
+        at = np.array([END - 900 * SECOND])
+        lines = tuple(line.id for line in plant.lines)
+        kept.store.write_figures(FigureBlock("line", names, lines, at, values))
+    kept.spool.close()
+    (tmp_path / "spool.sqlite").unlink()
+    kept.spool = Spool(tmp_path / "spool.sqlite", kept.plant)
+    kept.history = History(kept.store, kept.spool, kept.restatements)
+    kept.pipeline = kept.new_pipeline()
+    kept.pipeline.resume(END + SECOND)
+    kept.pipeline.advance(END + SECOND)
+    assert kept.pipeline.run.builder.start >= START, "not the hour before"
+    due = kept.restatements.due()
+    assert (due is None) == computed
+    assert due is None or due.start == early.times.min()
 
 
 @pytest.mark.parametrize("late_s", [8, 45, 140])
