@@ -290,7 +290,7 @@ class OpcUaSession:
         newer = (newest > self._known.times)[batch.tags]
         standing = first & ~newer & self._known.stands(batch)
         made_at = self._monitored_at[batch.tags[standing]]
-        read_at = np.where(made_at > 0, made_at, published)
+        read_at = np.where((made_at > 0) & (made_at < published), made_at, published)
         confirmed = self._known.confirm_standing(batch.take(standing), read_at, received)
         return Batch.concat([batch.take(first & ~standing), confirmed]), batch.take(~first)
 

@@ -31,6 +31,17 @@ def test_what_stands_is_confirmed_at_the_time_of_the_read(known):
     assert read(known, NOW - SECOND, 4.0) == [(READ_AT, 4.0, Quality.CONFIRMED)]
 
 
+def test_each_value_stands_as_of_its_own_moment_else_as_of_ours(known):
+    """First values of items that were made one after the other; one server says no usable time."""
+    known.take(Batch.of([1], [NOW], [1.0]))
+    both = Batch.of([0, 1], [NOW, NOW], [4.0, 1.0])
+    ours = READ_AT + SECOND
+    found = known.confirm_standing(both, np.array([READ_AT, 0]), ours)
+    assert found.times.tolist() == [READ_AT, ours]
+    marks = [Quality.CONFIRMED, Quality.CONFIRMED | Quality.RECEIVED_TIME]
+    assert found.quality.tolist() == marks
+
+
 @pytest.mark.parametrize("value", [4.0, 4.1])
 def test_a_newer_reading_is_left_to_the_subscription(known, value):
     """Stored here, the samples between would be missing and no gap would tell of them."""
