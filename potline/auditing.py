@@ -17,6 +17,7 @@ from plant.model import Signal, Tag
 from potline.exits import FOUND, Failure
 from potline.opening import Kept, kept
 from potline.tables import print_json, print_rows
+from store.bounds import CORRUPT
 from store.open import open_store
 from store.records import SourceLedger
 from store.shared import BY_PEER, is_shared
@@ -68,7 +69,9 @@ def audit_plant(path: Path, as_json: bool) -> None:
         )
         for row in rows:
             for reason, count in sorted(row["rejected"].items()):
-                typer.echo(f"{row['source']}: {count} rejected: {reason}")
+                there = row["in_store_though_damaged"] if reason == CORRUPT else 0
+                note = f"; the store had {there} of them before" if there else ""
+                typer.echo(f"{row['source']}: {count} rejected: {reason}{note}")
         for loss in given_up:
             typer.echo(f"given up: {loss.samples} {loss.kind}: {loss.cause}")
         typer.echo(
@@ -91,7 +94,9 @@ def audit_rows(opened: Kept) -> list[dict[str, Any]]:
         # Between the two readings the writer may have moved on: the store may hold any of these.
         low = _in_store(before[source]) if source in before else 0
         found = in_store.get(source, 0)
-        more = 0 if is_shared(opened.plant) else found - entry.stored  # of the other one
+        more = 0 if is_shared(opened.plant) else max(found - entry.stored, 0)  # of the other one
+        # Written, and damaged here before that was noted: nobody can read any more which.
+        though_damaged = min(more, entry.rejected.get(CORRUPT, 0))
         rows.append(
             {
                 "source": source,
@@ -101,7 +106,8 @@ def audit_rows(opened: Kept) -> list[dict[str, Any]]:
                 "rejected": dict(entry.rejected),
                 "difference": entry.balance,
                 "in_store": found,
-                "store_difference": min(found - low, 0) + max(more, 0),
+                "in_store_though_damaged": though_damaged,
+                "store_difference": min(found - low, 0) + more - though_damaged,
             }
         )
     return rows

@@ -31,7 +31,7 @@ from collector.opcua.subscription import Subscription
 from collector.opcua.watch import TagWatch
 from collector.scaling import Scaling
 from collector.source import Delivery, SourceHealth
-from plant.batch import Batch
+from plant.batch import SECOND, Batch
 from plant.model import Plant, Source
 from store.records import Gap
 
@@ -39,6 +39,7 @@ LONGEST_TICK_S = 0.25
 CONFIRM_S = 0.5
 CONFIRM_PAUSES = 4
 """Times what the last confirmation took: where everything is late, Reads must not make it later."""
+FRESH_S = 5.0
 RETRY_UNRESOLVED_S = 30.0
 MISSED_KEEP_ALIVES = 1.75
 """Without a publish response for so many of them, publishing has stalled."""
@@ -278,7 +279,8 @@ class OpcUaSession:
     ) -> tuple[Batch, Batch]:
         """The first values after subscribing, which tell what stands now, and the others. One that
         the server dates no later than what is known is no news of that time, but a confirmation of
-        when the item was made, unless a newer one comes with it."""
+        when the item was made, unless a newer one comes with it or may still be on its way, a
+        busy server brings what is so fresh as fast as it can."""
         if not awaited.any():
             return Batch.empty(), batch
         self._awaited[batch.tags] = False
@@ -289,9 +291,11 @@ class OpcUaSession:
         np.maximum.at(newest, batch.tags, batch.times)
         newer = (newest > self._known.times)[batch.tags]
         standing = first & ~newer & self._known.stands(batch)
-        made_at = self._monitored_at[batch.tags[standing]]
+        made_at = self._monitored_at[batch.tags]
         read_at = np.where((made_at > 0) & (made_at < published), made_at, published)
-        confirmed = self._known.confirm_standing(batch.take(standing), read_at, received)
+        standing &= read_at - batch.times > FRESH_S * SECOND
+        quiet = batch.take(standing)
+        confirmed = self._known.confirm_standing(quiet, read_at[standing], received)
         return Batch.concat([batch.take(first & ~standing), confirmed]), batch.take(~first)
 
     async def _deliver(

@@ -99,13 +99,13 @@ def markdown(report: dict[str, Any]) -> str:
         *_table(
             (
                 "source", "received", "stored", "spooled", "rejected", "difference",
-                "store's own count less stored",
+                "in the store though damaged here", "store's own count less these",
             ),
             [
                 (
                     row["source"], row["received"], row["stored"], row["spooled"],
                     "; ".join(f"{n:,} {why}" for why, n in sorted(row["rejected"].items())) or 0,
-                    row["difference"], row["store_difference"],
+                    row["difference"], row["in_store_though_damaged"], row["store_difference"],
                 )
                 for row in report["ledger"]
             ],
