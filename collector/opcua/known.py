@@ -13,15 +13,17 @@ from plant.batch import Batch, Quality
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The newest reading of each tag as its source dated it; kept over sessions."""
+    """The newest reading of each tag as its source dated it; kept over sessions. told_by: which of
+    hot servers told it, see `Overlap`; 0: none."""
 
     times: NDArray[np.int64]
     values: NDArray[np.float64]
+    told_by: NDArray[np.int64]
 
     @classmethod
     def since(cls, newest: NDArray[np.int64]) -> Known:
         """Of an earlier process only the newest times are known."""
-        return cls(newest.copy(), np.full(len(newest), np.nan))
+        return cls(newest.copy(), np.full(len(newest), np.nan), np.zeros(len(newest), np.int64))
 
     def take(self, batch: Batch) -> None:
         """Remember rows that are newer than what is known."""

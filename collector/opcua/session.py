@@ -246,7 +246,8 @@ class OpcUaSession:
     ) -> None:
         if self._hot and not self._active():
             self._overlap.begin()  # what the other one has told meanwhile
-        publication = self._overlap.without(publication)
+        if self._hot:
+            publication = self._overlap.without(publication)
         if overflowed := self._numbers.overflows(publication):
             columns = np.array(overflowed, np.int32)
             before = self._missing.get("overflow", np.empty(0, np.int32))
@@ -255,7 +256,7 @@ class OpcUaSession:
         dated = publication.batch
         self._history.came(dated)
         awaited = self._awaited[dated.tags]
-        first, others = self._standing(dated, awaited, publication.published, received)
+        first, others, again = self._standing(dated, awaited, publication.published, received)
         self._known.take(dated)
         now = time.monotonic()
         self._tags.notified(dated, now)
@@ -271,18 +272,19 @@ class OpcUaSession:
         if not awaited.all() and publication.subscription == self._current.id:
             self._flows()
         batch = Batch.concat([first, others]) if len(first) else others
-        await self._deliver(batch, publication.refused, acknowledge)
+        refused = publication.refused + Counter(duplicate=again)
+        await self._deliver(batch, refused, acknowledge)
         self._numbers.settled(publication.subscription, publication.sequence)
 
     def _standing(
         self, batch: Batch, awaited: NDArray[np.bool_], published: int, received: int
-    ) -> tuple[Batch, Batch]:
-        """The first values after subscribing, which tell what stands now, and the others. One that
-        the server dates no later than what is known is no news of that time, but a confirmation of
-        when the item was made, unless a newer one comes with it or may still be on its way, a
-        busy server brings what is so fresh as fast as it can."""
+    ) -> tuple[Batch, Batch, int]:
+        """The first values after subscribing, which tell what stands now; the others; how many were
+        known. A first value that the server dates no later than what is known is no news of that
+        time, but a confirmation of when the item was made, unless a newer one comes with it or may
+        still be on its way: a busy server brings what is so fresh as fast as it can."""
         if not awaited.any():
-            return Batch.empty(), batch
+            return Batch.empty(), batch, 0
         self._awaited[batch.tags] = False
         first = np.zeros(len(batch), np.bool_)
         first[np.unique(batch.tags, return_index=True)[1]] = True
@@ -293,10 +295,11 @@ class OpcUaSession:
         standing = first & ~newer & self._known.stands(batch)
         made_at = self._monitored_at[batch.tags]
         read_at = np.where((made_at > 0) & (made_at < published), made_at, published)
-        standing &= read_at - batch.times > FRESH_S * SECOND
-        quiet = batch.take(standing)
-        confirmed = self._known.confirm_standing(quiet, read_at[standing], received)
-        return Batch.concat([batch.take(first & ~standing), confirmed]), batch.take(~first)
+        quiet = standing & (read_at - batch.times > FRESH_S * SECOND)
+        again = standing & ~quiet & (batch.times == self._known.times[batch.tags])
+        confirmed = self._known.confirm_standing(batch.take(quiet), read_at[quiet], received)
+        told = batch.take(first & ~quiet & ~again)
+        return Batch.concat([told, confirmed]), batch.take(~first), int(again.sum())
 
     async def _deliver(
         self, batch: Batch, refused: Counter[str], durable: Acknowledge | None

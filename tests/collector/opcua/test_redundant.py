@@ -281,16 +281,22 @@ def published(times: dict[int, list[int]], status: int = 0):
 
 async def test_only_the_overlap_is_screened(monkeypatch):
     base = 1_800_000_000
-    known = Known(np.array([base, base]) * 10**9, np.zeros(2))
-    overlap = Overlap(known)
-    first = published({0: [base - 1, base, base + 1], 1: [base - 2]}, status=0x480)
-    assert overlap.without(first) is first, "nobody took over"
+    known = Known.since(np.array([base, base]) * 10**9)
+    overlap, other = Overlap(known), Overlap(known)
+    assert len(other.without(published({0: [base], 1: [base]})).batch) == 2, "by nobody yet"
+    first = published({0: [base - 1, base, base + 1], 1: [base - 20]}, status=0x480)
     overlap.begin()
     kept = overlap.without(first)
+    known.take(kept.batch)
     assert kept.batch.values.tolist() == [base + 1]
     assert kept.refused == Counter(duplicate=3)
     assert not len(kept.overflowed), "what overflowed was known"
     late = overlap.without(published({0: [base - 5], 1: [base - 1]}))
     assert late.batch.tags.tolist() == [0], "its overlap has ended; the other's goes on"
+    left = published({0: [base + 2]})
+    assert len(other.without(left).batch) == 1, "what one that stands by had left is news"
+    known.take(left.batch)
+    assert not len(overlap.without(left).batch), "and then it is told"
     monkeypatch.setattr("collector.opcua.overlap.time.monotonic", lambda: 1e12)
-    assert len(overlap.without(published({1: [base - 1]})).batch) == 1
+    rest = overlap.without(published({1: [base - 20, base - 1]}))
+    assert rest.batch.values.tolist() == [base - 20], "of a clock that is far behind"
