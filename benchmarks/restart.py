@@ -85,7 +85,9 @@ def fill(plant: Plant, values: int, hours: float) -> None:
     spool.close()
 
 
-def restart(file: Path, log: Path, drain: Database | None = None) -> dict[str, float]:
+def restart(
+    file: Path, log: Path, drain: Database | None = None, steady_s: float = 0.0
+) -> dict[str, float]:
     port = unused_port()
     page = Page(port)
     began, began_ns = time.monotonic(), time.time_ns()
@@ -103,8 +105,7 @@ def restart(file: Path, log: Path, drain: Database | None = None) -> dict[str, f
             found[what] = time.monotonic() - began
         if drain is not None:
             found |= drained(process, page, drain, file)
-        else:
-            time.sleep(STEADY_S)
+        time.sleep(steady_s)
         process.kill()
         process.wait()
     return found
@@ -157,7 +158,9 @@ def main() -> None:
         own.mkdir()
         file = opcua_plant(given.rate, port, store.server, own)
         plant = load(file)
-        restart(file, own / "log")  # the first start makes series and a checkpoint
+        restart(
+            file, own / "log", steady_s=STEADY_S
+        )  # the first start makes series and a checkpoint
         for spooled in (0, given.values):
             rounds = []
             for k in range(given.rounds):
