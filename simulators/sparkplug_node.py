@@ -86,8 +86,8 @@ class EdgeNode:
         client.on_message = self._on_message
         client.on_pre_connect = self._before_connect
         client.connect_async(options["host"], options["port"], options.get("keepalive_s", 30))
+        self._client = client  # before its thread runs, which sends births when it is connected
         client.loop_start()
-        self._client = client
 
     def stop(self, *, death: bool = True) -> None:
         """Leave. death: say so before."""
