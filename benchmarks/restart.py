@@ -65,6 +65,9 @@ class Page:
         lines = self._get("/metrics").decode().splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
+    def received(self) -> float:
+        return self.metric("potline_samples_received_total")
+
     def beat_ns(self) -> int:
         body = self._get("/api/v1/live")
         return int((json.loads(body).get("time_ms") or 0) * 1_000_000) if body else 0
@@ -85,17 +88,26 @@ def fill(plant: Plant, values: int, hours: float) -> None:
     spool.close()
 
 
+def received(plant: Plant) -> int:
+    """Values that the ledger knows, while nobody runs."""
+    spool = Spool(Path(plant.store.path) / "spool.sqlite", plant)
+    try:
+        return sum(row.received for row in spool.ledger().values())
+    finally:
+        spool.close()
+
+
 def restart(
     file: Path, log: Path, drain: Database | None = None, steady_s: float = 0.0
 ) -> dict[str, float]:
-    port = unused_port()
+    port, before = unused_port(), received(load(file))
     page = Page(port)
     began, began_ns = time.monotonic(), time.time_ns()
     found: dict[str, float] = {}
     with ours(log, "run", file, "--port", port) as process:
         for what, ready in (
             ("API answers", page.answers),
-            ("a new value is durable", lambda: page.metric("potline_samples_received_total") > 0),
+            ("a new value is durable", lambda: page.received() > before),
             ("the page shows a beat of after the start", lambda: page.beat_ns() > began_ns),
         ):
             while not ready():

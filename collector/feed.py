@@ -54,7 +54,7 @@ class Feed:
     columns: Columns = field(default_factory=Columns)
     before: Feed | None = None
     task: asyncio.Task[None] | None = None
-    brings: bool = False  # samples came of it
+    brings: bool = False  # samples came of it since all of it is read
     leaving: bool = False
     _open: int = 0  # deliveries that are not durable yet
     _settled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -66,7 +66,8 @@ class Feed:
         """Note a delivery; as it is handed on. While another connection still brings the same,
         nothing was interrupted."""
         self.came.see(delivery, now)
-        self.brings |= len(delivery.batch) > 0
+        whole = self.reader.health.link == "connected"  # until then, of some tags only
+        self.brings |= whole and len(delivery.batch) > 0
         self._open += 1
         self._settled.clear()
         flows = self.before is not None and self.before.reader.health.link == "connected"

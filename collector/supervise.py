@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import structlog
@@ -14,16 +16,9 @@ from numpy.typing import NDArray
 
 from collector.carry import Move
 from collector.feed import Feed, Reads
-from collector.file import FileReader
-from collector.folder import FolderReader
 from collector.in_turn import InTurn, Turn
 from collector.intake import Intake
-from collector.modbus.reader import ModbusReader
-from collector.mqtt.reader import MqttReader
-from collector.opcua.reader import OpcUaReader
-from collector.replay import ReplayReader
 from collector.source import Link, SourceReader
-from collector.sparkplug.reader import SparkplugReader
 from plant.batch import SECOND
 from plant.model import Plant, Source
 
@@ -37,15 +32,21 @@ PUBLISHINGS = 3
 
 log = structlog.get_logger()
 
+
+def _of(module: str, name: str) -> Any:
+    """A reader's class; a plant without such a source starts without its libraries."""
+    return getattr(import_module(f"collector.{module}"), name)
+
+
 # Each is made with the newest kept time of each tag, int64[tags].
 READERS: dict[str, Callable[[Source, Plant, NDArray[np.int64]], SourceReader]] = {
-    "opcua": OpcUaReader,
-    "sparkplug": lambda source, plant, _: SparkplugReader(source, plant),
-    "mqtt": lambda source, plant, _: MqttReader(source, plant),
-    "modbus": lambda source, plant, _: ModbusReader(source, plant),
-    "file": lambda source, plant, _: FileReader(source, plant),
-    "folder": lambda source, plant, _: FolderReader(source, plant),
-    "replay": lambda source, plant, _: ReplayReader(source, plant),
+    "opcua": lambda *given: _of("opcua.reader", "OpcUaReader")(*given),
+    "sparkplug": lambda source, plant, _: _of("sparkplug.reader", "SparkplugReader")(source, plant),
+    "mqtt": lambda source, plant, _: _of("mqtt.reader", "MqttReader")(source, plant),
+    "modbus": lambda source, plant, _: _of("modbus.reader", "ModbusReader")(source, plant),
+    "file": lambda source, plant, _: _of("file", "FileReader")(source, plant),
+    "folder": lambda source, plant, _: _of("folder", "FolderReader")(source, plant),
+    "replay": lambda source, plant, _: _of("replay", "ReplayReader")(source, plant),
 }
 
 

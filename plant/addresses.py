@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from plant.schema.sources import ADDRESS
 from plant.schema.tags import Address
 
+_KEYS = tuple(key for keys in ADDRESS.values() for key in keys)
+
 
 def written(row: Address) -> list[str]:
     """The address keys that the row itself writes."""
-    return [key for keys in ADDRESS.values() for key in keys if key in row.model_fields_set]
+    fields = row.model_fields_set
+    return [key for key in _KEYS if key in fields]
 
 
 def _bad_node(address: Mapping[str, str]) -> tuple[str, str] | None:

@@ -59,10 +59,12 @@ def run(
     port: Annotated[int | None, typer.Option(help="Port to bind; the plant file's.")] = None,
 ) -> None:
     """Collect, compute, alarm and show the plant of PLANT until stopped."""
-    from potline.heap import modest
-    from potline.running import run_plant
+    from potline.heap import modest, starting
 
     modest()
+    starting()
+    from potline.running import run_plant
+
     run_plant(plant, seconds, host, port)
 
 

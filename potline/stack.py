@@ -22,6 +22,7 @@ from collector.intake import Intake
 from collector.supervise import Supervisor
 from plant.model import Plant
 from potline.exits import INVALID, Failure
+from potline.heap import started
 from potline.instruments import Instruments
 from potline.pair import Pair
 from potline.parts import Parts
@@ -205,6 +206,7 @@ class Stack(Parts):
         async with self.turn:
             await asyncio.to_thread(warm, self.plant)
             await asyncio.to_thread(self.pipeline.resume, time.time_ns())
+        started()
         while True:
             async with self.turn:
                 # A step is never left half done: cancellation waits for the thread.

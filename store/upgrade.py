@@ -22,6 +22,7 @@ from store.tables import connect, create, never_again, put_loss
 SAVED = "the newest segment that last_times knows"
 PARTS = "", "-wal", "-shm"
 SAME = ("gaps", "checkpoints", "recent", "bad_lines")
+"""Tables that stayed as they were; the first release had no `recent`."""
 
 
 def upgrade(path: Path, plant: Plant) -> None:
@@ -67,7 +68,8 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection, plant: Plant) -> Non
     tags.save(new)
     number = np.zeros(1 + max((n for n, *_ in rows), default=0), np.int32)
     number[[n for n, *_ in rows]] = np.arange(len(rows))
-    for table in SAME:
+    there = {name for (name,) in old.execute("SELECT name FROM sqlite_master")}
+    for table in (name for name in SAME if name in there):
         for row in old.execute(f"SELECT * FROM {table}"):
             new.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
     last = Last.nothing(len(rows))

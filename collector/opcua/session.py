@@ -119,13 +119,17 @@ class OpcUaSession:
         )
 
     async def run(self, client: SecureClient, opened: Callable[[], None]) -> None:
-        """opened() is called when samples can come."""
+        """opened() is called when samples of all tags can come."""
         self.services.use(client)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_channel(client))
-            await self._open(client.resumed)
-            opened()
+            goes_on = await self._goes_on(client.resumed)
+            if not goes_on:
+                await self._begin()
             tasks.create_task(self._publishing.run())
+            if not goes_on:
+                await self._current.fill()
+            opened()
             tasks.create_task(self._watch())
             tasks.create_task(self._history.run(self._node_of))
 
@@ -136,18 +140,19 @@ class OpcUaSession:
 
     # -- opening
 
-    async def _open(self, same_session: bool) -> None:
+    async def _goes_on(self, same_session: bool) -> bool:
+        """The subscription of the connection before, or all is to be asked for again."""
         if not same_session:
             await self._limits.learn(self.services)
             self._publishing.most = self._limits.profile.publish_requests
             self._before.clear()
         if await self._carry_on(same_session):
             self._health.resumed += 1
-            return
+            return True
         self._resumed = True
         self._history.outage(self._items.slots.columns, self._known.times)
         self._numbers.forget(self._current.id)
-        await self._subscribe()
+        return False
 
     async def _carry_on(self, same_session: bool) -> bool:
         """Go on with the subscription, with all that was missed; False when it is no more."""
@@ -166,6 +171,10 @@ class OpcUaSession:
 
     async def _subscribe(self) -> None:
         """Anew; what stood before goes on until the new one brings something."""
+        await self._begin()
+        await self._current.fill()
+
+    async def _begin(self) -> None:
         if self._current.id:
             self._before.append(self._current)
         self._current = self._new_subscription()
@@ -210,6 +219,8 @@ class OpcUaSession:
                 if not await self._ask_again(subscription, absent):
                     break
             return
+        async with self._current.making:
+            pass  # what it brings may be of items that are not told yet
         missing, lost = self._numbers.missing_before(subscription, number)
         for absent in missing:
             lost += not await self._ask_again(subscription, absent)

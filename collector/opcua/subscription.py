@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -44,8 +45,10 @@ Wanted = tuple[int, ua.NodeId]
 
 
 class Subscription:
-    """monitored(handles, at) is called as soon as items are made, before their first values come;
-    at: when, by the server's clock [ns], 0 where it does not say.
+    """monitored(handles, at) is called as soon as items are made; at: when, by the server's clock
+    [ns], 0 where it does not say.
+
+    making: held while items are made and not yet told to `monitored`; their first values wait.
 
     id: 0 before `create`. publishing_s, keep_alive_s: as the server revised them. nodes: of the
     items that are monitored. whole: every item was tried. reporting: the server is to send what
@@ -68,6 +71,7 @@ class Subscription:
         self.keep_alive_s = KEEP_ALIVE_S
         self.nodes: dict[int, ua.NodeId] = {}
         self.whole = False
+        self.making = asyncio.Lock()
         self._ids: dict[int, int] = {}  # of monitored items, by handle
         self._replaced: list[int] = []  # of items that were made anew
         self._by_value: set[int] = set()
@@ -91,7 +95,7 @@ class Subscription:
         return self._by_value
 
     async def create(self) -> None:
-        """On the server, with all tags that can be resolved."""
+        """On the server, without items so far."""
         request = ua.CreateSubscriptionRequest()
         request.Parameters.RequestedPublishingInterval = self._asked_s * 1000
         request.Parameters.RequestedMaxKeepAliveCount = self._intervals(KEEP_ALIVE_S)
@@ -115,6 +119,9 @@ class Subscription:
                 asked_s=self._asked_s,
                 revised_s=self.publishing_s,
             )
+
+    async def fill(self) -> None:
+        """With all tags that can be resolved. What it has brings values meanwhile."""
         self._health.unresolved.clear()
         await self._monitor(range(len(self._items.tags)))
         self.whole = True
@@ -219,6 +226,10 @@ class Subscription:
 
     async def _create_items(self, chunk: Sequence[Wanted]) -> list[int]:
         """Create monitored items -> their handles, -1 for those that cannot be."""
+        async with self.making:
+            return await self._create_and_tell(chunk)
+
+    async def _create_and_tell(self, chunk: Sequence[Wanted]) -> list[int]:
         results, at = await self._create(chunk, timestamp_trigger=True)
         plain = [i for i, result in enumerate(results) if result.StatusCode.value in FILTER_REFUSED]
         if plain:

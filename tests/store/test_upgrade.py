@@ -73,6 +73,16 @@ def write_version_1(path, plant, batches):
         db.execute("INSERT INTO checkpoints VALUES (?, ?, ?)", (NOW, zlib.crc32(b"x"), b"x"))
 
 
+def test_the_first_release_had_no_table_of_recent_segments(tmp_path, plant, samples):
+    path = tmp_path / "spool.sqlite"
+    write_version_1(path, plant, [samples(NOW)])
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE recent")
+    spool = Spool(path, plant)
+    assert total(spool)[:2] == (len(plant.tags), len(plant.tags))
+    spool.close()
+
+
 def test_everything_goes_on(tmp_path, plant, samples):
     path = tmp_path / "spool.sqlite"
     batches = [samples(NOW + k * SECOND, seed=k) for k in range(3)]

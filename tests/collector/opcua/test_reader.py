@@ -111,6 +111,24 @@ async def test_what_stood_before_a_restart_is_confirmed_not_told_again(
     assert first.quality[first.tags == 1][0] == Quality.GOOD
 
 
+async def test_what_is_monitored_brings_values_while_the_rest_is_being_asked_for(
+    plant_of, free_port, collecting, until
+):
+    port, names = free_port(), [f"v{i}" for i in range(400)]
+    plant = plant_of(source(port, max_per_request=1), rows(*names))
+    reader = OpcUaReader(plant.sources[0], plant)
+    links = []
+    async with serving(port, **dict.fromkeys(names, 1.0)), collecting(reader) as seen:
+        await until(lambda: len(seen.batch))
+        links.append(reader.health.link)
+        await until(lambda: len(np.unique(seen.batch.tags)) == 400)
+        await until(lambda: reader.health.link == "connected")
+    assert links == ["connecting"]
+    first = np.unique(seen.batch.tags, return_index=True)[1]
+    assert (seen.batch.quality[first] == Quality.GOOD).all()
+    assert [d.resumed for d in seen.deliveries].count(True) == 1
+
+
 async def test_connected_but_not_flowing_is_mended(
     plant_of, free_port, collecting, until, monkeypatch
 ):
