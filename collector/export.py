@@ -160,7 +160,7 @@ class ExportReader:
             return self._unix(pa.array(values, mask=state != _NUMBER))
         if _is_text(column):
             column = self._texts(column)
-        stamps = column.cast(pa.timestamp("ns", column.type.tz), safe=False)
+        stamps = column.cast(pa.timestamp("ns", getattr(column.type, "tz", None)), safe=False)
         if stamps.type.tz is None:
             stamps = pc.assume_timezone(
                 stamps, self._layout.time_zone, ambiguous="earliest", nonexistent="latest"
@@ -175,6 +175,7 @@ class ExportReader:
         largest = float(np.abs(floats[valid]).max(initial=0.0))
         exponent = next((e for e in (9, 6, 3) if largest * 10.0**e < 1e19), 0)
         unit = UNITS.get(self._layout.time_format or "", 10**exponent)
+        valid &= np.abs(floats) < 2.0**63 / unit
         if pa.types.is_integer(column.type):
             return _filled(column.cast(pa.int64()), 0) * unit, valid
         micros = np.round(np.where(valid, floats, 0.0) * (unit / 1000))
@@ -194,7 +195,8 @@ class ExportReader:
             time = datetime.fromisoformat((text or "").strip().replace("/", "-"))
         except TIME_ERRORS:
             return None
-        return microseconds(time if time.tzinfo else time.replace(tzinfo=self._zone)) * 1000
+        at = microseconds(time if time.tzinfo else time.replace(tzinfo=self._zone)) * 1000
+        return at if abs(at) < 2**63 else None  # as of year 1 or 9999, which stand for none
 
 
 _NUMBER, _EMPTY, _TEXT = 0, 1, 2

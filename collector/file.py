@@ -15,7 +15,6 @@ import structlog
 from collector.export import (
     SAMPLE_BYTES,
     Dialect,
-    ExportError,
     ExportReader,
     Part,
     layout_of,
@@ -79,7 +78,7 @@ class FileReader:
                 yield from self._parquet(path, followed)
             else:
                 yield from self._csv(path, followed)
-        except (ExportError, OSError) as error:
+        except Exception as error:  # whatever it holds, the others go on
             if not followed.taken:
                 log.warning("file not taken", source=self._source.id, reason=str(error))
                 yield Batch.empty(), Counter(unreadable_file=1)

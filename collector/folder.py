@@ -7,7 +7,6 @@ import asyncio
 import gzip
 import os
 import time
-import zlib
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -19,7 +18,6 @@ import structlog
 
 from collector.channel import Put, channel
 from collector.export import (
-    ExportError,
     ExportReader,
     Part,
     layout_of,
@@ -32,8 +30,6 @@ from plant.batch import Batch
 from plant.model import Plant, Source
 
 REASON = ".reason.txt"
-UNREADABLE = (ExportError, EOFError, zlib.error, gzip.BadGzipFile)
-"""What is wrong with a file itself, so that it is no use to read it again."""
 
 log = structlog.get_logger()
 
@@ -133,7 +129,9 @@ class FolderReader:
         while True:
             try:
                 part = await asyncio.to_thread(next, parts, None)
-            except UNREADABLE as error:
+            except Exception as error:
+                if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
+                    raise  # not the file's fault: it is tried again
                 told = " ".join(str(error).split())
                 reason = told if told.startswith(str(path)) else f"{path}: {told}"
                 part = Batch.empty(), Counter(unreadable_file=1)

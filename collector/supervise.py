@@ -161,8 +161,10 @@ class Supervisor:
     async def _part(self, feed: Feed, before: Feed) -> None:
         """End the reader before, once its successor brings samples and what was sampled until then
         has had time to come."""
-        until = time.monotonic() + BESIDE_S
-        while not (feed.brings or feed.leaving) and time.monotonic() < until:  # noqa: ASYNC110
+        until, came = time.monotonic() + BESIDE_S, 0
+        while not (feed.brings or feed.leaving) and time.monotonic() < until:
+            if feed.came.received != came:  # of some tags, while the rest is being asked for
+                until, came = time.monotonic() + BESIDE_S, feed.came.received
             await asyncio.sleep(0.1)  # deliveries give no signal
         if not (feed.brings or feed.leaving):
             log.warning(

@@ -24,6 +24,23 @@ app = typer.Typer(
     ),
 )
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"potline {version('potline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and end.")
+    ] = False,
+) -> None:
+    pass
+
+
 PlantFile = Annotated[Path, typer.Argument(metavar="PLANT", help="The plant file (plant.toml).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 From = Annotated[str | None, typer.Option("--from", help="ISO 8601, or relative as -1h.")]

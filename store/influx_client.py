@@ -16,6 +16,7 @@ import influxdb_client
 import numpy as np
 import orjson
 import pyarrow as pa
+import structlog
 from influxdb_client.rest import ApiException
 from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import HTTPError, InvalidHeader
@@ -37,6 +38,9 @@ REFUSED = {BAD_REQUEST: "invalid", TOO_LARGE: "too large", UNPROCESSABLE: "unpro
 DENIED = {401, 403}
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 LANES = 3
+PRINTABLE = re.compile(rb"[ -~]+")
+
+log = structlog.get_logger()
 
 
 class Refused(Exception):
@@ -130,8 +134,10 @@ class Client:
 
     def write_checked(self, bucket: str, text: bytes | memoryview) -> None:
         """Write lines of our own making: what the server can refuse of them is their number or
-        their age, so they are halved until it takes them, and too old ones left out."""
+        their age, so they are halved until it takes them, and what it takes never is left out: too
+        old ones, and with a line in the log others, as of a type that another program has set."""
         todo: list[bytes | memoryview] = [text]
+        left_out: list[tuple[bytes, Refused]] = []
         while todo:
             part = todo.pop()
             try:
@@ -142,7 +148,16 @@ class Client:
                     middle = len(rows) // 2
                     todo += [b"".join(rows[middle:]), b"".join(rows[:middle])]
                 elif "retention policy" not in str(error):
-                    raise
+                    left_out.append((rows[0], error))
+        if left_out:
+            line, error = left_out[0]
+            log.error(
+                "figures that the store refuses are left out",
+                bucket=bucket,
+                lines=len(left_out),
+                first=line[:200].decode(errors="replace"),
+                reason=str(error),
+            )
 
     def delete(self, bucket: str, start: int, end: int, tags: Mapping[str, str]) -> None:
         """Delete the points of [start, end) ns with these tags."""
@@ -259,18 +274,20 @@ class Client:
         settings = self._settings
         if settings.token_file:
             try:
-                return Path(settings.token_file).read_text("utf-8").strip()
+                token = Path(settings.token_file).read_bytes().strip()
             except OSError as error:
                 raise StoreUnavailable(
                     f"[store] token_file {settings.token_file}: {error.strerror}; "
                     "write the InfluxDB token into that file"
                 ) from None
-        token = os.environ.get(settings.token_env, "")
-        if not token:
-            raise StoreUnavailable(
-                f"[store] token_env: set {settings.token_env} to the InfluxDB token"
-            )
-        return token
+            where = f"token_file {settings.token_file}: write"
+        else:
+            token = os.environb.get(settings.token_env.encode(), b"")
+            where = f"token_env: set {settings.token_env} to"
+        if not PRINTABLE.fullmatch(token):
+            what = "it holds something else" if token else "there is none"
+            raise StoreUnavailable(f"[store] {where} the InfluxDB token, in one line; {what}")
+        return token.decode()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -355,7 +355,8 @@ class Spool(SpoolFile):
 
     def _tidy_now_and_then(self) -> None:
         if time.monotonic() - self._tidied > TIDY_S:
-            self.tidy()
+            with contextlib.suppress(SpoolFull):  # what was done before is done; later again
+                self.tidy()
 
     def _must_close(
         self,

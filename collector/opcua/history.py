@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 import numpy as np
 import structlog
 from asyncua import ua
+from asyncua.ua import uaerrors
 from numpy.typing import NDArray
 
 from collector.opcua.decode import Decoder, Undecodable, plain_header
@@ -113,8 +114,16 @@ class History:
             ]
             known = [(o, n) for o in together if (n := nodes(o.column)) is not None]
             if known:
-                await self._read(known)
-            self._waiting = [outage for outage in self._waiting if outage not in together]
+                try:
+                    await self._read(known)
+                except TimeoutError:
+                    if len(together) > 1:
+                        continue  # with less at a time
+                    self._tell(known[0][0], "no answer in time")
+                except (uaerrors.UaStatusCodeError, Undecodable) as error:
+                    self._tell(known[0][0], str(error) or type(error).__name__)
+            done = set(together)
+            self._waiting = [outage for outage in self._waiting if outage not in done]
             if not self._waiting:
                 self._some.clear()
 
@@ -132,7 +141,7 @@ class History:
             values, remaining = 0, []
             for (outage, (handle, node), _), part in zip(rest, parts, strict=True):
                 if part.status >> 31:
-                    self._refused(outage, part.status)
+                    self._tell(outage, ua.StatusCode(ua.UInt32(part.status)).name)
                     got.pop(outage.column, None)
                     continue
                 values += part.count
@@ -190,14 +199,14 @@ class History:
         quality = batch.quality | np.uint8(Quality.BACKFILLED)
         return Batch(batch.tags, batch.times, batch.values, quality)
 
-    def _refused(self, outage: Outage, status: int) -> None:
+    def _tell(self, outage: Outage, reason: str) -> None:
         if not self._told:
             self._told = True
             log.warning(
                 "the server gives no history; have it keep one, or leave history out",
                 source=self._source.id,
                 tag=self._plant.tags[outage.column].id,
-                reason=ua.StatusCode(ua.UInt32(status)).name,
+                reason=reason,
             )
 
 

@@ -25,9 +25,10 @@ class Known:
         """Of an earlier process only the newest times are known."""
         return cls(newest.copy(), np.full(len(newest), np.nan), np.zeros(len(newest), np.int64))
 
-    def take(self, batch: Batch) -> None:
-        """Remember rows that are newer than what is known."""
-        _take(batch.tags, batch.times, batch.values, self.times, self.values)
+    def take(self, batch: Batch, latest: int) -> None:
+        """Remember rows that are newer than what is known. What is known to be of after `latest`
+        [ns] was told by a clock that was wrong, and gives way."""
+        _take(batch.tags, batch.times, batch.values, latest, self.times, self.values)
 
     def compare(self, batch: Batch) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Rows that are newer than what is known, and rows of equal value."""
@@ -74,9 +75,9 @@ class Known:
 
 
 @njit(cache=True, nogil=True)
-def _take(tags, times, values, known_times, known_values):  # type: ignore[no-untyped-def]
+def _take(tags, times, values, latest, known_times, known_values):  # type: ignore[no-untyped-def]
     for i in range(len(tags)):
         tag = tags[i]
-        if times[i] > known_times[tag]:
+        if times[i] > known_times[tag] or known_times[tag] > latest:
             known_times[tag] = times[i]
             known_values[tag] = values[i]

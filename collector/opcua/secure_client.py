@@ -251,6 +251,8 @@ class SecureClient(BoundedClient):
 
     async def _try_resume_persisted_session(self) -> bool:
         self.resumed = await super()._try_resume_persisted_session()
+        if not self.resumed and not self._chain:
+            self.security_policy.peer_certificate = None  # nothing vouches for it on an open one
         return self.resumed
 
     def _try_load_persisted_session(self) -> bool:

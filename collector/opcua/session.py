@@ -25,7 +25,7 @@ from collector.opcua.overlap import Overlap
 from collector.opcua.publish import Acknowledge, PublishLoop
 from collector.opcua.republish import ask_again
 from collector.opcua.secure_client import SecureClient
-from collector.opcua.services import Services
+from collector.opcua.services import Services, standard_node
 from collector.opcua.silence import ChannelWatch
 from collector.opcua.subscription import Subscription
 from collector.opcua.watch import TagWatch
@@ -100,6 +100,8 @@ class OpcUaSession:
         self._handle[self._items.slots.columns] = self._items.handles
         self._missing: dict[str, NDArray[np.int32]] = {}  # for the next delivery
         self._resumed = True
+        self._ahead = round(plant.time.max_future_s * SECOND)
+        self._server_started: object = None
         self._brought_at = np.inf  # monotonic s, the current one's first data after those before
         self._remade_at = np.inf  # monotonic s, of items of the current one
         self._mended = False  # subscribed again, and nothing new came since
@@ -146,13 +148,23 @@ class OpcUaSession:
             await self._limits.learn(self.services)
             self._publishing.most = self._limits.profile.publish_requests
             self._before.clear()
+            (started,) = await self.services.values([standard_node("ServerStatus_StartTime")])
+            if started != self._server_started:  # its numbers may be of others' subscriptions now
+                self._lay_down()
+            self._server_started = started
         if await self._carry_on(same_session):
             self._health.resumed += 1
             return True
         self._resumed = True
         self._history.outage(self._items.slots.columns, self._known.times)
-        self._numbers.forget(self._current.id)
+        if not same_session:
+            self._lay_down()
         return False
+
+    def _lay_down(self) -> None:
+        """The subscription is of a session that is no more."""
+        self._numbers.forget(self._current.id)
+        self._current = self._new_subscription()
 
     async def _carry_on(self, same_session: bool) -> bool:
         """Go on with the subscription, with all that was missed; False when it is no more."""
@@ -180,6 +192,7 @@ class OpcUaSession:
         self._current = self._new_subscription()
         self._tags.end(self._items.slots.columns)
         await self._current.create()
+        self._numbers.forget(self._current.id)  # which another one may have had
 
     async def _switch(self) -> None:
         """Take over from another server of the source, or stand by for it."""
@@ -213,14 +226,14 @@ class OpcUaSession:
         if publication is None:
             await self._deliver(Batch.empty(), Counter(undecodable=1), None)
             return
+        async with self._current.making:
+            pass  # what it brings may be of items that are not told yet
         subscription, number = publication.subscription, publication.sequence
         if not publication.has_notifications:
             for absent in self._numbers.before_keep_alive(subscription, number):
                 if not await self._ask_again(subscription, absent):
                     break
             return
-        async with self._current.making:
-            pass  # what it brings may be of items that are not told yet
         missing, lost = self._numbers.missing_before(subscription, number)
         for absent in missing:
             lost += not await self._ask_again(subscription, absent)
@@ -231,7 +244,8 @@ class OpcUaSession:
             name = ua.StatusCode(ua.UInt32(publication.ended)).name
             self._current.whole = False
             raise ConnectionError(f"subscription ended by the server: {name}")
-        if subscription == self._current.id and len(publication.batch) and self._before:
+        current = subscription == self._current.id and self._current.whole
+        if current and len(publication.batch) and self._before:
             self._brought_at = min(self._brought_at, time.monotonic())
 
     async def _ask_again(self, subscription: int, number: int) -> bool:
@@ -268,7 +282,7 @@ class OpcUaSession:
         self._history.came(dated)
         awaited = self._awaited[dated.tags]
         first, others, again = self._standing(dated, awaited, publication.published, received)
-        self._known.take(dated)
+        self._known.take(dated, received + self._ahead)
         now = time.monotonic()
         self._tags.notified(dated, now)
         if len(dated):
@@ -317,7 +331,12 @@ class OpcUaSession:
     ) -> None:
         resumed, missing = self._resumed, self._missing
         self._resumed, self._missing = False, {}
-        await self._put(Delivery(self._source.id, batch, refused, resumed, durable, missing))
+        try:
+            await self._put(Delivery(self._source.id, batch, refused, resumed, durable, missing))
+        except BaseException:  # it is owed still, and so is what it tells
+            self._resumed |= resumed
+            self._missing = missing | self._missing
+            raise
 
     async def _backfill(self, batch: Batch, gaps: Sequence[Gap]) -> None:
         """What the history had; live first."""
@@ -456,5 +475,5 @@ class OpcUaSession:
             told = np.isin(reading.batch.tags, confirmed.tags)
             others = reading.batch.tags[~told]
             self._tags.confirmed(np.setdiff1d(self._items.columns(asked), others), now)
-            self._known.take(reading.batch.take(told))
+            self._known.take(reading.batch.take(told), received + self._ahead)
             await self._deliver(confirmed, reading.refused, None)

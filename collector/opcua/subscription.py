@@ -169,6 +169,7 @@ class Subscription:
         self._replaced += [self._ids.pop(h) for h in dead]
         for handle in dead:
             del self.nodes[handle], self._revised[handle]
+            self._unresolved(handle, "being asked for again")  # until it is, whatever happens
         await self._monitor(dead)
 
     async def drop_replaced(self) -> None:

@@ -122,7 +122,7 @@ class Publisher(ABC):
         while not self._stop.is_set():
             try:
                 self._serve()
-            except (OSError, BrokerError) as error:
+            except Exception as error:  # paho raises many on packets that are none
                 self._link.lost(error)
             self._stop.wait(self._link.delay_s())
 

@@ -38,7 +38,7 @@ from collector.sparkplug.wire import (
     scratch,
     take,
 )
-from plant.batch import Batch, Quality
+from plant.batch import SECOND, Batch, Quality
 from plant.model import Plant, Source
 
 _ROOM = 16_384
@@ -76,6 +76,7 @@ class SparkplugDecoder:
         for node in self.nodes.nodes:
             self._node_of_tag[self.nodes.columns(node.places)] = node.index
         self._half_hold = plant.hold_ns // 2
+        self._ahead = round(plant.time.max_future_s * SECOND)
         self._newest = np.zeros(len(plant.tags), np.int64)  # ns
         self._value = np.full(len(plant.tags), np.nan)  # NaN: not known, or its place is gone
         self._confirm_at = 0.0
@@ -152,7 +153,7 @@ class SparkplugDecoder:
         """What was taken since the last call, and what was refused."""
         self._spill(_ROOM)
         gathered = self._joined()
-        remember(*gathered, self._newest, self._value)
+        remember(*gathered, time.time_ns() + self._ahead, self._newest, self._value)
         if time.monotonic() >= self._confirm_at:
             self._confirm_at = time.monotonic() + _CONFIRM_S
             self._parts = [gathered, self._confirm()]

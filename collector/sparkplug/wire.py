@@ -341,10 +341,11 @@ def take(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def remember(tags, times, values, quality, newest, known):  # type: ignore[no-untyped-def]
-    """Keep the newest reading of each tag that is not from a history."""
+def remember(tags, times, values, quality, latest, newest, known):  # type: ignore[no-untyped-def]
+    """Keep the newest reading of each tag that is not from a history. One of after `latest` [ns],
+    of a clock that was wrong, gives way."""
     for i in range(len(tags)):
         tag = tags[i]
-        if quality[i] & _BACKFILLED == 0 and times[i] >= newest[tag]:
+        if quality[i] & _BACKFILLED == 0 and (times[i] >= newest[tag] or newest[tag] > latest):
             newest[tag] = times[i]
             known[tag] = values[i]

@@ -150,6 +150,17 @@ BROKEN = {
 }
 
 
+@pytest.mark.parametrize(
+    "odd", ["0001-01-01T00:00:00", "9999-12-31T23:59:59", "9999-12-31T23:59:59Z"]
+)
+async def test_a_time_that_stands_for_none_costs_its_row(reader_of, folder, collecting, until, odd):
+    (folder / "a.csv").write_text(f"{HEAD}{odd},3,1500\n" + lines(NOON // SECOND, 2))
+    async with collecting(reader_of()) as seen:
+        await until(lambda: names(folder / "archive") == ["a.csv"])
+    assert seen.values(0) == [4.0, 4.0]
+    assert seen.refused("bad_time") == 1
+
+
 async def test_broken_files_are_set_aside_with_the_reason(reader_of, folder, collecting, until):
     for name, (content, _) in BROKEN.items():
         (folder / name).write_bytes(content)

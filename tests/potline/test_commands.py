@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 
 import pytest
 from harness import potline, write_plant
@@ -25,6 +26,10 @@ def plant(tmp_path_factory):
     done = potline("import", path, folder / "export.csv", "--json")
     assert json.loads(done.stdout)["refused"] == {"unknown_tag": 1800, "not_a_number": 1}
     return path
+
+
+def test_it_tells_its_version():
+    assert potline("--version").stdout == f"potline {version('potline')}\n"
 
 
 def test_imported_samples_give_figures(plant):

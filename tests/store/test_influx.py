@@ -352,10 +352,31 @@ def test_without_a_token(influx_settings, plant, tmp_path, monkeypatch):
     absent = dataclasses.replace(influx_settings, token_file=str(tmp_path / "token"))
     with pytest.raises(StoreUnavailable, match="write the InfluxDB token into that file"):
         InfluxStore(absent, plant).open()
-    (tmp_path / "token").write_text("not the token\n")
+    (tmp_path / "token").write_text("not-the-token\n")
     with pytest.raises(StoreUnavailable, match="refuses the token") as caught:
         InfluxStore(absent, plant).open()
-    assert "not the token" not in str(caught.value)
+    assert "not-the-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize("held", [b"sec\nret\n", "sécrèt".encode("latin-1"), b"\n"])
+def test_a_token_that_cannot_be_one_is_told_and_not_shown(influx_settings, plant, tmp_path, held):
+    (tmp_path / "token").write_bytes(held)
+    settings = dataclasses.replace(influx_settings, token_file=str(tmp_path / "token"))
+    with pytest.raises(StoreUnavailable, match=r"token_file .*: write the Influx") as caught:
+        InfluxStore(settings, plant).open()
+    assert "ret" not in str(caught.value).replace("/", " ").split()
+
+
+def test_figures_that_the_server_never_takes_hold_up_nothing(influx, plant):
+    cells = plant.entities("cell")
+    influx._client.write(
+        influx.figure_bucket, b'cell,id=%s poisoned="x" %d\n' % (cells[0].encode(), NOW)
+    )
+    values = np.ones((1, 2, len(cells)))
+    block = FigureBlock("cell", ("poisoned", "well"), cells, np.array([NOW]), values)
+    influx.write_figures(block)
+    found = influx.figures("cell", ["well"], None, NOW, END).values
+    assert np.isfinite(found).sum() >= len(cells) - 1
 
 
 def test_unknown_organisation(influx_settings, influx, plant):

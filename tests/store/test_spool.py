@@ -348,3 +348,15 @@ def test_the_ledger_always_closes(tmp_path_factory, plant, steps, seed):
         ledger = closes(spool)
         assert sum(row.received for row in ledger.values()) == total
     spool.close()
+
+
+def test_what_is_durable_is_kept_once_though_tidying_fails(spool, samples, monkeypatch):
+    def full() -> None:
+        raise SpoolFull("no room")
+
+    monkeypatch.setattr(spool, "tidy", full)
+    monkeypatch.setattr(spool, "_tidied", float("-inf"))
+    assert put(spool, samples(NOW)) > 0
+    monkeypatch.undo()
+    assert len(spool.pending(10**6)) == 1
+    closes(spool)

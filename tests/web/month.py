@@ -18,6 +18,7 @@ from analytics.table.figures import beat_figures, index
 from api.app import create_app
 from api.context import Context
 from api.live import LiveHub
+from api.pair_status import PairStatus
 from api.server import Server, listen
 from collector.bookkeeping import Bookkeeper
 from plant.batch import SECOND, Batch
@@ -76,6 +77,7 @@ class Month:
         self.ends = [
             int((midnight - timedelta(days=d)).timestamp()) * SECOND for d in reversed(range(DAYS))
         ]
+        self.pair: PairStatus | None = None
         self._past()
         self._restate()
         self._serve()
@@ -138,7 +140,7 @@ class Month:
         context = Context(
             plant=self.plant, live=live, store=self.store, history=self.history, spool=self.spool,
             alarms=self.alarms, restatements=self.restatements, sources=lambda: sources,
-            entries=self.entries,
+            entries=self.entries, pair=lambda: self.pair,
         )  # fmt: skip
         self._server = Server(create_app(context), live)
         listener = listen("127.0.0.1", 0)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from web.month import BAD_CELL
+
+from api.pair_status import PairStatus
 
 Opened = Callable[..., Page]
 
@@ -160,3 +163,21 @@ def test_no_view_is_wider_than_the_window(
         page.locator(f"nav a[href='#{view}']").click()
         page.get_by_test_id(view).wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
+
+
+def test_of_a_pair_the_page_tells_which_collector_it_is_and_how_the_other_one_is(
+    open_page: Opened, month: Any
+) -> None:
+    page = open_page()
+    expect(page.get_by_test_id("map")).to_be_visible()
+    expect(page.get_by_test_id("pair")).to_have_count(0)
+    well = PairStatus("a", "standby", 0, "b has the lease", 3, 0, "b", True, 0.4, "", 0, 0)
+    for status, said in (
+        (well, "Collector a standby; b active"),
+        (replace(well, peer_age_s=65.0), "Collector a standby; nothing heard of b for 1 min 5 s"),
+        (replace(well, trouble="the secrets differ"), "Collector a standby; the secrets differ"),
+    ):
+        month.pair = status
+        expect(page.get_by_test_id("pair")).to_have_text(said, timeout=15_000)
+    month.pair = None
+    expect(page.get_by_test_id("pair")).to_have_count(0, timeout=15_000)

@@ -15,7 +15,7 @@ READ_AT = NOW + 5 * SECOND
 @pytest.fixture
 def known() -> Known:
     known = Known.since(np.zeros(2, np.int64))
-    known.take(Batch.of([0], [NOW], [4.0]))
+    known.take(Batch.of([0], [NOW], [4.0]), NOW)
     return known
 
 
@@ -33,7 +33,7 @@ def test_what_stands_is_confirmed_at_the_time_of_the_read(known):
 
 def test_each_value_stands_as_of_its_own_moment_else_as_of_ours(known):
     """First values of items that were made one after the other; one server says no usable time."""
-    known.take(Batch.of([1], [NOW], [1.0]))
+    known.take(Batch.of([1], [NOW], [1.0]), NOW)
     both = Batch.of([0, 1], [NOW, NOW], [4.0, 1.0])
     ours = READ_AT + SECOND
     found = known.confirm_standing(both, np.array([READ_AT, 0]), ours)
@@ -64,6 +64,15 @@ def test_that_a_value_is_not_known_any_more_is_told(known):
 
 
 def test_of_rows_of_one_tag_the_newest_is_known(known):
-    known.take(Batch.of([0, 0, 1], [NOW + 2, NOW + 1, NOW], [4.2, 4.1, 1.0]))
+    known.take(Batch.of([0, 0, 1], [NOW + 2, NOW + 1, NOW], [4.2, 4.1, 1.0]), NOW + 2)
     assert known.times.tolist() == [NOW + 2, NOW]
     assert known.values.tolist() == [4.2, 1.0]
+
+
+def test_a_clock_that_was_ahead_does_not_hide_what_comes_when_it_is_right_again(known):
+    """As of a server that tells local time as UTC, until somebody puts it right."""
+    ahead, latest = NOW + 8 * 3600 * SECOND, NOW + 60 * SECOND
+    known.take(Batch.of([0], [ahead], [4.1]), latest)
+    assert known.times[0] == ahead
+    known.take(Batch.of([0, 0], [NOW + SECOND, NOW], [4.2, 4.0]), latest)
+    assert (known.times[0], known.values[0]) == (NOW + SECOND, 4.2)

@@ -9,15 +9,18 @@ import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from asyncua import Server, ua
+from asyncua import Client, Server, ua
+from asyncua.server.internal_session import InternalSession
 from asyncua.server.internal_subscription import InternalSubscription
 
 from collector.opcua.reader import OpcUaReader
 from plant.batch import SECOND, Quality
 from plant.model import Source
+from simulators.proxy import Network, Proxy
 
 URI = "urn:test:plant"
 OPCUA = Path(__file__).parents[3] / "collector" / "opcua"
@@ -127,6 +130,79 @@ async def test_what_is_monitored_brings_values_while_the_rest_is_being_asked_for
     first = np.unique(seen.batch.tags, return_index=True)[1]
     assert (seen.batch.quality[first] == Quality.GOOD).all()
     assert [d.resumed for d in seen.deliveries].count(True) == 1
+
+
+async def test_a_server_that_starts_again_is_subscribed_to_once(
+    plant_of, free_port, collecting, until
+):
+    """It counts its subscriptions from the same number as before."""
+    port = free_port()
+    plant = plant_of(source(port), rows("a"))
+    reader = OpcUaReader(plant.sources[0], plant)
+    async with collecting(reader) as seen:
+        async with serving(port, a=1.0):
+            await until(lambda: 1.0 in seen.values(0))
+        async with serving(port, a=2.0) as nodes:
+            await until(lambda: 2.0 in seen.values(0))
+            await asyncio.sleep(1.0)
+            await nodes["a"].write_value(3.0)
+            await until(lambda: 3.0 in seen.values(0))
+            assert reader.health.reconnects == 1
+            assert reader.health.resubscribes == 0
+
+
+async def test_a_subscription_that_is_anothers_now_is_not_taken(
+    plant_of, free_port, collecting, until
+):
+    """After the server's start another client has the number that ours had."""
+    port = free_port()
+    address = f"opc.tcp://127.0.0.1:{port}"
+    async with Proxy("127.0.0.1", port) as proxy:
+        plant = plant_of(source(proxy.port), rows("a"))
+        reader = OpcUaReader(plant.sources[0], plant)
+        async with collecting(reader) as seen:
+            async with serving(port, a=1.0, b=-1.0):
+                await until(lambda: 1.0 in seen.values(0))
+                proxy.network = Network(refuse=True)
+                proxy.reset()
+            heard: list[float] = []
+            async with serving(port, a=2.0, b=-2.0) as nodes, Client(address) as other:
+                listener = SimpleNamespace(
+                    datachange_notification=lambda node, value, data: heard.append(value)
+                )
+                subscription = await other.create_subscription(100, listener)
+                await subscription.subscribe_data_change(nodes["b"])
+                proxy.network = Network()
+                await until(lambda: 2.0 in seen.values(0))
+                await nodes["b"].write_value(-3.0)
+                await until(lambda: -3.0 in heard)
+    assert all(value > 0 for value in seen.values(0))
+
+
+async def test_a_server_that_faults_on_history_is_left_in_peace(
+    plant_of, free_port, collecting, until, monkeypatch
+):
+    asked = []
+
+    async def fault(self, params):
+        asked.append(params)
+        raise ua.UaStatusCodeError(ua.StatusCodes.BadServiceUnsupported)
+
+    monkeypatch.setattr(InternalSession, "history_read", fault)
+    port = free_port()
+    plant = plant_of(source(port, history=True), rows("a", interval_s=0.1))
+    reader = OpcUaReader(plant.sources[0], plant)
+    async with collecting(reader) as seen:
+        async with serving(port, a=1.0):
+            await until(lambda: 1.0 in seen.values(0))
+        await asyncio.sleep(0.5)
+        async with serving(port, a=2.0) as nodes:
+            await until(lambda: asked)
+            await asyncio.sleep(1.0)
+            await nodes["a"].write_value(3.0)
+            await until(lambda: 3.0 in seen.values(0))
+            assert reader.health.reconnects == 1
+    assert len(asked) == 1
 
 
 async def test_connected_but_not_flowing_is_mended(

@@ -287,7 +287,7 @@ async def test_only_the_overlap_is_screened(monkeypatch):
     first = published({0: [base - 1, base, base + 1], 1: [base - 20]}, status=0x480)
     overlap.begin()
     kept = overlap.without(first)
-    known.take(kept.batch)
+    known.take(kept.batch, 2**62)
     assert kept.batch.values.tolist() == [base + 1]
     assert kept.refused == Counter(duplicate=3)
     assert not len(kept.overflowed), "what overflowed was known"
@@ -295,7 +295,7 @@ async def test_only_the_overlap_is_screened(monkeypatch):
     assert late.batch.tags.tolist() == [0], "its overlap has ended; the other's goes on"
     left = published({0: [base + 2]})
     assert len(other.without(left).batch) == 1, "what one that stands by had left is news"
-    known.take(left.batch)
+    known.take(left.batch, 2**62)
     assert not len(overlap.without(left).batch), "and then it is told"
     monkeypatch.setattr("collector.opcua.overlap.time.monotonic", lambda: 1e12)
     rest = overlap.without(published({1: [base - 20, base - 1]}))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,18 @@ def test_nothing_else_in_the_collector_publishes():
         "collector/output/publisher.py",
         "collector/sparkplug/speech.py",
     }
+
+
+def test_a_broker_that_talks_nonsense_is_tried_again(plant_with, running):
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+
+        def talk() -> None:
+            for _ in range(2):
+                peer, _ = listener.accept()
+                with peer:
+                    peer.recv(4096)
+                    peer.sendall(b"\x20\x00")  # an acknowledgement that acknowledges nothing
+
+        talked = pool.submit(talk)
+        with running(plant_with(output(listener.getsockname()[1]))):
+            talked.result(timeout=20)

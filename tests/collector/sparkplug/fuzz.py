@@ -24,7 +24,8 @@ def main(seed: int, messages: int) -> None:
         )
         for i in range(20)
     ]  # fmt: skip
-    plant = SimpleNamespace(tags=tags, hold_ns=np.full(20, 10**10))
+    time = SimpleNamespace(max_future_s=60.0)
+    plant = SimpleNamespace(tags=tags, time=time, hold_ns=np.full(20, 10**10))
     options = {"host_id": "H", "max_payload_bytes": 4000}
     decoder = SparkplugDecoder(plant, Source("s", "sparkplug", 1.0, options))
     decoder.connected()

@@ -11,6 +11,7 @@ import type {
   LowEfficiency,
   Meters,
   NewEntry,
+  Pair,
   Plant,
   Restatement,
   Samples,
@@ -50,6 +51,8 @@ function send<T>(path: string, body: unknown): Promise<T> {
 }
 
 const iso = (ms: number) => new Date(ms).toISOString()
+
+export const health = (): Promise<{ pair?: Pair }> => ask('/healthz')
 
 export async function isAlive(patience_ms: number): Promise<boolean> {
   const signal = AbortSignal.timeout(patience_ms)

@@ -65,6 +65,17 @@ export interface SourceStatus {
   unresolved: number
 }
 
+/** Of a pair of collectors: the one that serves the page, and what it knows of the other. */
+export interface Pair {
+  name: string
+  role: 'active' | 'standby'
+  reason: string
+  peer: string
+  peer_active: boolean
+  peer_age_s: number | null
+  trouble: string
+}
+
 export type Columns = Record<string, Record<string, Column>>
 
 export interface Snapshot {

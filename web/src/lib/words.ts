@@ -23,6 +23,11 @@ export const words = {
   source_flowing: ['flowing', '数据正常'],
   unresolved: ['{n} tags not found', '{n} 个点位未找到'],
   sources: ['Sources', '数据源'],
+  collector: ['Collector', '采集器'],
+  pair_active: ['active', '主用'],
+  pair_standby: ['standby', '备用'],
+  pair_unmet: ['the other one was never heard', '从未收到另一台的信号'],
+  pair_unheard: ['nothing heard of {id} for {age}', '已 {age} 未收到 {id} 的信号'],
   theme: ['Light or dark', '浅色／深色'],
   language: ['Language', '语言'],
 
