@@ -31,6 +31,7 @@ class KeyBody(Shape):
     low: float | None
     high: float | None
     open_low: bool
+    least: float
     open_high: bool
     whole: bool
     choices: list[str]

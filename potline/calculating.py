@@ -91,6 +91,7 @@ def show_results(
     for result, value in document["results"].items():
         unit = "" if value is None else bare(document["units"][result])
         typer.echo(f"{result} = {written(value)}{unit}")
+    typer.echo(f"source: {document['source']} ({document['certainty']})")
     for row in document["factors"]:
         year = f", {row['year']}" if row["year"] else ""
         typer.echo(

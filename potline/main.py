@@ -24,6 +24,7 @@ app = typer.Typer(
     ),
 )
 
+
 def _version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version

@@ -30,7 +30,7 @@ def warm_all() -> None:
     tags = len(plant.tags)
     one = Batch.of([0], [SECOND], [4.0])
     Track.of(Last.nothing(tags)).follow(plant, one, 0)
-    Known.since(np.zeros(tags, np.int64)).take(one)
+    Known.since(np.zeros(tags, np.int64)).take(one, 0)
     TagWatch(plant).notified(one, 0.0)
     PacketDecoder(plant, "", 1).warm()
     SparkplugDecoder(plant, Source("", "sparkplug", 1.0, {"host_id": "warm"})).warm()

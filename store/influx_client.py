@@ -150,13 +150,13 @@ class Client:
                 elif "retention policy" not in str(error):
                     left_out.append((rows[0], error))
         if left_out:
-            line, error = left_out[0]
+            line, refusal = left_out[0]
             log.error(
                 "figures that the store refuses are left out",
                 bucket=bucket,
                 lines=len(left_out),
                 first=line[:200].decode(errors="replace"),
-                reason=str(error),
+                reason=str(refusal),
             )
 
     def delete(self, bucket: str, start: int, end: int, tags: Mapping[str, str]) -> None:

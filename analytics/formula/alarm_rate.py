@@ -10,43 +10,71 @@ from typing import Any
 
 import numpy as np
 
-from analytics.formula.columns import FILE, from_file, read_columns
-from analytics.formula.registry import Formula, FormulaError, Given, Key, Result
-from analytics.kernel import Floats
-from analytics.studies.statistics import FLOOD_ABOVE, PERIOD_S, AlarmLoad, alarm_load, chatters
+from analytics.formula.columns import FILE, Floats, column_names, from_file, read_columns
+from analytics.formula.registry import Formula, FormulaError, Given, Key, Result, shown
+from analytics.studies.statistics import FLOOD_ABOVE, FLOOD_BELOW, PERIOD_S, Indices, chatters
+
+DAY_S = 86_400
+YEARS = 10
+LONGEST_S = YEARS * 365.25 * DAY_S
+NONE = "none"
 
 
 def _alarm_rate(given: Given) -> Mapping[str, Any]:
     times, names, priorities = _alarms(given)
-    span_s = times.max() - times.min()
-    hours = given.get("period_h", 0.0)
-    if hours and hours * 3600 < span_s:
-        raise FormulaError(f"period_h = {hours:g}: the alarms span {span_s / 3600:.2f} h")
-    load = alarm_load(times, math.ceil(hours * 3600 / PERIOD_S))
-    counts = load.counts
-    seconds = hours * 3600 or len(counts) * PERIOD_S
-    average = len(times) / seconds * PERIOD_S
-    share = 100 * float((counts > FLOOD_ABOVE).mean())
-    by_name = defaultdict(list)
-    for name, time in zip(names, times, strict=False):
-        by_name[name].append(time)
-    chattering = [n for n, at in by_name.items() if chatters(np.array(at))]
+    index, counts = np.unique(np.floor(times / PERIOD_S).astype(np.int64), return_counts=True)
+    periods = int(index[-1] - index[0]) + 1
+    watched_s = _watched(given, times, periods)
+    periods = max(periods, math.ceil(round(watched_s / PERIOD_S, 2)))  # 0.1667 h are one
+    average = len(times) / watched_s * PERIOD_S
+    share = 100 * int((counts > FLOOD_ABOVE).sum()) / periods
     if priorities:
         given.note("priorities of a good system: about 80, 15 and 5 %, lowest first (EEMUA 191)")
+    if unranked := priorities.count(NONE):
+        given.note(f"{unranked} of {len(times)} alarms have no priority: they are under {NONE}")
+    if unnamed := names.count(""):
+        given.note(f"{unnamed} of {len(times)} alarms have no name: no chattering is seen in them")
     return {
         "alarms": len(times),
         "per_10min": average,
-        "per_day": 86400 * len(times) / seconds,
+        "per_day": DAY_S * len(times) / watched_s,
         "max_per_10min": counts.max(),
         "share_above_10_percent": share,
-        "floods": [_flood(load, first, end) for first, end in load.floods],
-        "chattering": chattering if names else None,
+        "floods": _floods(index, counts),
+        "chattering": _chattering(names, times) if names else None,
         "priorities_percent": {
             level: 100 * priorities.count(level) / len(times) for level in sorted(set(priorities))
         }
         or None,
         "verdicts": _verdicts(average, int(counts.max()), share),
     }
+
+
+def _watched(given: Given, times: Floats, periods: int) -> float:
+    """The time that the alarms are judged over: as given, else so many periods of the clock. [s]"""
+    span_s = float(times.max() - times.min())
+    if span_s > LONGEST_S:
+        raise FormulaError(
+            f"the alarms span {span_s / LONGEST_S * YEARS:.1f} years, {YEARS} at most;"
+            " check the first time and the last"
+        )
+    watched_s = float(given.get("period_h", 0.0)) * 3600
+    if 0 < watched_s < span_s:
+        raise FormulaError(
+            f"period_h = {given['period_h']:g}: the alarms span {span_s / 3600:.6g} h; give no less"
+        )
+    if not watched_s:
+        watched_s = periods * PERIOD_S
+        given.note(
+            "period_h is not given: taken are the clock's ten-minute periods from the first alarm"
+            f" to the last, {watched_s / 3600:.2f} h"
+        )
+    if watched_s < DAY_S:
+        given.note(
+            f"{watched_s / 3600:.2f} h are too short to judge by: per_day is extrapolated, and the"
+            " verdicts hold for this time only"
+        )
+    return watched_s
 
 
 def _alarms(given: Given) -> tuple[Floats, list[str], list[str]]:
@@ -57,12 +85,12 @@ def _alarms(given: Given) -> tuple[Floats, list[str], list[str]]:
             raise FormulaError(f"{others[0]} goes with file; leave it out with values")
         return np.array(given["values"]), [], []
     path = given["file"]
-    identity = [name.strip() for name in given.get("alarm_columns", "").split(",") if name.strip()]
+    identity = column_names(given, "alarm_columns") if "alarm_columns" in given else []
     priority = [given["priority_column"]] if "priority_column" in given else []
     texts, *rest = read_columns(path, [given["column"], *identity, *priority])
     times = np.array([_time(text, f"{path}, row {i}") for i, text in enumerate(texts, 1)])
-    names = [" ".join(parts) for parts in zip(*rest[: len(identity)], strict=True)]
-    return times, names, rest[-1] if priority else []
+    names = [" ".join(filter(None, parts)) for parts in zip(*rest[: len(identity)], strict=True)]
+    return times, names, [level or NONE for level in rest[-1]] if priority else []
 
 
 def _time(text: str, where: str) -> float:
@@ -70,18 +98,37 @@ def _time(text: str, where: str) -> float:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise FormulaError(f"{where}: {text!r} is not a time; write 2026-11-21T11:40:00Z") from None
+        wrong = f"{where}: {shown(text)!r} is not a time"
+        raise FormulaError(f"{wrong}; write 2026-11-21T11:40:00Z") from None
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
-def _flood(load: AlarmLoad, first: int, end: int) -> dict[str, Any]:
-    start = datetime.fromtimestamp(load.start_s + first * PERIOD_S, UTC)
-    minutes = (end - first) * PERIOD_S / 60
-    return {
-        "start": f"{start:%Y-%m-%dT%H:%M:%SZ}",
-        "minutes": minutes,
-        "alarms": int(load.counts[first:end].sum()),
-    }
+def _floods(index: Indices, counts: Indices) -> list[dict[str, Any]]:
+    """From a period of more than 10 alarms to the one before fewer than 5. [occupied periods] since
+    the epoch, alarms in each -> start, minutes and alarms of each flood. Source: ANSI/ISA-18.2"""
+    floods: list[list[int]] = []  # first period, the one after the last, alarms
+    for period, count in zip(index.tolist(), counts.tolist(), strict=True):
+        if floods and floods[-1][1] == period and count >= FLOOD_BELOW:
+            floods[-1][1] += 1
+            floods[-1][2] += count
+        elif count > FLOOD_ABOVE:
+            floods.append([period, period + 1, count])
+    return [
+        {
+            "start": f"{np.datetime64(int(first * PERIOD_S), 's')}Z",
+            "minutes": (end - first) * PERIOD_S / 60,
+            "alarms": alarms,
+        }
+        for first, end, alarms in floods
+    ]
+
+
+def _chattering(names: list[str], times: Floats) -> list[str]:
+    """The alarms that chatter. Names and times [s] of all"""
+    by_name = defaultdict(list)
+    for name, time in zip(names, times, strict=True):
+        by_name[name].append(time)
+    return [name for name, at in by_name.items() if name and chatters(np.array(at))]
 
 
 def _verdicts(average: float, highest: int, share: float) -> dict[str, str]:
@@ -106,7 +153,10 @@ ALARM_RATE = Formula(
     name="alarm_rate",
     what="Load of alarms on an operator: rates, floods, chattering, priorities",
     what_zh="报警负荷统计",
-    expression="alarms per 10 min of the clock; flood: from more than 10 until fewer than 5",
+    expression=(
+        "rate = alarms / time watched; max, share and floods by ten-minute periods of the clock;"
+        " flood: from more than 10 until fewer than 5"
+    ),
     source="EEMUA 191; ANSI/ISA-18.2; IEC 62682",
     certainty="verified",
     keys=(
@@ -131,8 +181,9 @@ ALARM_RATE = Formula(
         Key(
             "period_h",
             "h",
-            "time that was watched; else from the first to the last alarm",
+            "time that was watched; else the clock's ten-minute periods from first to last alarm",
             0,
+            LONGEST_S / 3600,
             open_low=True,
             required=False,
         ),

@@ -17,6 +17,7 @@ from analytics.formula.registry import Formula, FormulaError, Given, Key, Result
 from analytics.formulas import Real
 
 KELVIN = 273.15
+COLDEST_BATH_C = 900
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -158,15 +159,25 @@ class Bath(NamedTuple):
 
 
 def composition(given: Given) -> Bath:
-    """FormulaError where no cryolite is left."""
-    bath = Bath(*(given[name] for name in Bath._fields))
-    if sum(bath) >= 100:
-        raise FormulaError(f"the parts of the bath come to {sum(bath):g} %; below 100, write less")
+    """FormulaError where no cryolite is left. What is not given is 0."""
+    bath = Bath(*(given.get(name, 0.0) for name in Bath._fields))
+    parts = sum(bath) - min(bath.alf3, 0)  # AlF3 that is missing makes no room
+    if parts >= 100:
+        raise FormulaError(f"the parts of the bath come to {parts:g} %; below 100, write less")
+    if 0 < parts < 1:
+        given.note(f"the parts of the bath come to {parts:g} %: check that they are no fractions")
     return bath
 
 
 def _liquidus(given: Given) -> Mapping[str, Any]:
     freezes = liquidus(*composition(given))
+    if given["lif"] or given["kf"]:
+        given.note("unverified: the terms of LiF and KF could not be confirmed at the source")
+    if freezes < COLDEST_BATH_C:
+        given.note(
+            f"below {COLDEST_BATH_C} degC: far from the baths of reduction cells, for which the"
+            " equation was made; check the composition"
+        )
     superheat = given["temperature_C"] - freezes if "temperature_C" in given else None
     return {"temperature_C": freezes, "superheat_C": superheat}
 
@@ -177,15 +188,19 @@ def _bath_ratio(given: Given) -> Mapping[str, Any]:
         raise FormulaError(
             f"give one of alf3, bath_ratio and cryolite_ratio, not {' and '.join(ways) or 'none'}"
         )
-    others = (given["alumina"], *(given[key.name] for key in ADDITIVES))
+    bath = composition(given)
     if "alf3" in given:
         alf3 = given["alf3"]
-        ratio = bath_ratio(*composition(given))
+        ratio = bath_ratio(*bath)
+        if ratio <= 0:
+            raise FormulaError(f"alf3 = {alf3:g}: more AlF3 is missing than the cryolite holds")
     else:
         ratio = given["bath_ratio"] if "bath_ratio" in given else given["cryolite_ratio"] / 2
-        if sum(others) >= 100:
-            raise FormulaError(f"alumina and additives come to {sum(others):g} %; below 100")
-        alf3 = excess_alf3(ratio, *others)
+        alf3 = excess_alf3(ratio, bath.alumina, *bath[2:])
+    if alf3 < 0:
+        given.note("alf3 is negative: NaF is in excess of cryolite")
+    if bath.kf:
+        given.note("KF is counted like the other additives; the source has no KF")
     return {"bath_ratio": ratio, "cryolite_ratio": 2 * ratio, "alf3": alf3}
 
 
@@ -203,9 +218,12 @@ def _conductivity(given: Given) -> Mapping[str, Any]:
 def _saturation(given: Given) -> Mapping[str, Any]:
     if given["kf"]:
         given.note("the equation has no term for KF; its effect is left out")
-    value = alumina_saturation(
-        given["alf3"], given["caf2"], given["lif"], given["mgf2"], given["temperature_C"]
-    )
+    value = alumina_saturation(*composition(given)[1:5], given["temperature_C"])
+    if value <= 0:
+        raise FormulaError(
+            f"the equation gives {value:.2f} %: it was fitted to cryolite with few salts, from 850"
+            " to 1050 degC, and does not reach this bath; check the composition"
+        )
     if "alumina" in given:
         given.note(f"alumina = {given['alumina']:g} % is {given['alumina'] / value:.0%} of it")
     return {"alumina_percent": value}
@@ -221,9 +239,13 @@ FORMULAS: tuple[Formula, ...] = (
         expression=(
             "T = 1011 + 0.50 A − 0.13 A^2.2 − 3.45 C/(1 + 0.0173 C) + 0.124 C·A"
             " − 0.00542 (C·A)^1.5 − 7.93 w/(1 + 0.0936 w − 0.0017 w² − 0.0023 A·w)"
-            " − 8.90 L/(1 + 0.0047 L + 0.0010 A²) − 3.95 M − 3.95 K"
+            " − 8.90 L/(1 + 0.0047 L + 0.0010 A²) − 3.95 M − 3.95 K;"
+            " superheat = T_bath − T, a difference: 1 degC of it is 1 K"
         ),
-        source="Solheim et al., Metall. Mater. Trans. B 27 (1996) 739",
+        source=(
+            "Solheim et al., Metall. Mater. Trans. B 27 (1996) 739; the terms of LiF and KF as"
+            " recalled"
+        ),
         certainty="verified",
         keys=(
             *COMPOSITION,

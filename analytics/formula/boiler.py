@@ -12,6 +12,7 @@ HIGHEST_PERCENT = 111
 """Natural gas gives 111 % of its net calorific value where all its steam condenses."""
 
 LOSSES = ("q2", "q3", "q4", "q5", "q6")
+POOR_PERCENT = 50
 
 
 def heat_per_steam(
@@ -49,6 +50,8 @@ def _direct(given: Given) -> Mapping[str, Any]:
         )
     if drained and "blowdown_kJ_per_kg" not in given:
         raise FormulaError("blowdown_kJ_per_kg is missing: it goes with blowdown_percent")
+    if "blowdown_kJ_per_kg" in given and "blowdown_percent" not in given:
+        raise FormulaError("blowdown_percent is missing: it goes with blowdown_kJ_per_kg")
     water = given.get("blowdown_kJ_per_kg", fed)
     if not fed <= water <= steam:
         raise FormulaError(
@@ -64,6 +67,11 @@ def _direct(given: Given) -> Mapping[str, Any]:
         )
     if efficiency > 100:
         given.note("above 100 %: only a condensing boiler is, on net calorific value")
+    if efficiency < POOR_PERCENT:
+        given.note(
+            f"below {POOR_PERCENT} %: no boiler is kept so; check that enthalpies are in kJ/kg and"
+            " not in kcal/kg, the heating value in GJ/t, and both flows of one time"
+        )
     coal = given.factor("energy.standard_coal")
     per_t = scalar.standard_coal_per_steam(burnt, heating, made, coal)
     return {"efficiency_percent": efficiency, "kgce_per_t": per_t}
@@ -82,6 +90,10 @@ def _indirect(given: Given) -> Mapping[str, Any]:
     total = sum(losses.values())
     if total >= 100:
         raise FormulaError(f"the losses come to {total:g} %; below 100, check them")
+    if 0 < total < 1:
+        raise FormulaError(
+            f"the losses come to {total:g} %, less than any boiler's; write percent, not fractions"
+        )
     return {"efficiency_percent": indirect_efficiency(**losses), "q2_percent": losses["q2"]}
 
 
@@ -109,12 +121,12 @@ def _coal_rate(given: Given) -> Mapping[str, Any]:
     return {"kgce_per_t": per_t}
 
 
-def _loss(name: str, what: str, *, required: bool = True) -> Key:
-    return Key(name, "%", what, low=0, high=100, open_high=True, required=required)
+def _loss(name: str, what: str, *, required: bool = True, least: float = 0.0) -> Key:
+    return Key(name, "%", what, low=0, high=100, open_high=True, required=required, least=least)
 
 
 FLUE = (
-    Key("oxygen_percent", "%", "O2 of the dry flue gas", 0, 20, required=False),
+    Key("oxygen_percent", "%", "O2 of the dry flue gas", 0, 20, required=False, least=0.1),
     Key("flue_temperature_C", "degC", "flue gas after the last heater", 0, 600, required=False),
     Key("ambient_temperature_C", "degC", "air into the boiler", -50, 60, required=False),
     Key("fuel", "", "kind of fuel for q2", family="flue_loss.*.a", required=False),
@@ -131,8 +143,8 @@ FORMULAS = (
         what="Boiler efficiency by heat out over heat in, and its coal per tonne of steam",
         what_zh="锅炉正平衡效率与吨汽标煤耗",
         expression="η = [D (h_s − h_fw) + D_bd (h_bd − h_fw)]/(B·Q_net)",
-        source="GB/T 10180, direct method; net calorific value",
-        certainty="verified",
+        source="heat balance, the direct method of GB/T 10180 as recalled; net calorific value",
+        certainty="derived",
         keys=(
             STEAM,
             Key("steam_kJ_per_kg", "kJ/kg", "enthalpy of the steam", 100, 4500),
@@ -145,6 +157,7 @@ FORMULAS = (
                 high=50,
                 default=0.0,
                 required=False,
+                least=0.1,
             ),
             Key(
                 "blowdown_kJ_per_kg",
@@ -174,13 +187,13 @@ FORMULAS = (
         what="Boiler efficiency by its losses",
         what_zh="锅炉反平衡效率",
         expression="η = 100 − (q2 + q3 + q4 + q5 + q6); q2 ≈ (a/(21 − O2) + b)(T_flue − T_ambient)",
-        source="GB/T 10180 and 10184, indirect method",
-        certainty="verified",
+        source="GB/T 10180 and 10184, indirect method, and Siegert's approximation, as recalled",
+        certainty="unverified",
         keys=(
             _loss("q2", "heat of the flue gas", required=False),
             _loss("q3", "unburnt gas"),
             _loss("q4", "unburnt carbon"),
-            _loss("q5", "radiation"),
+            _loss("q5", "radiation", least=0.1),
             _loss("q6", "heat of the slag"),
             *FLUE,
         ),
@@ -194,8 +207,8 @@ FORMULAS = (
         what="Standard coal per tonne of steam",
         what_zh="吨汽标煤耗",
         expression="b = B·Q_net/(29.3076·D)",
-        source="GB/T 2589-2020, standard coal",
-        certainty="verified",
+        source="heat of the fuel in standard coal of GB/T 2589-2020",
+        certainty="derived",
         keys=(STEAM, *FUEL),
         results=(Result("kgce_per_t", "kgce/t", 2),),
         compute=_coal_rate,

@@ -90,7 +90,7 @@ def _impurities(given: Given, of: str) -> tuple[float, float]:
 def _net_carbon(given: Given) -> Mapping[str, Any]:
     loss = given["loss_percent"]
     if 0 < loss < 1:
-        raise FormulaError(f"loss_percent = {loss:g} is a fraction; write {100 * loss:g}")
+        given.note(f"loss_percent = {loss:g} is less than 1 %: check that it is no fraction")
     return {"net_t": net_carbon(given["gross_t"], loss)}
 
 
@@ -102,6 +102,8 @@ def _pitch_co2(given: Given) -> Mapping[str, Any]:
         else given.factor("baking.hydrogen_share") * green
     )
     if "waste_tar_t" in given:
+        if "furnace" in given:
+            raise FormulaError("give waste_tar_t, or furnace, from which it follows, not both")
         tar = given["waste_tar_t"]
     elif "furnace" not in given:
         raise FormulaError("waste_tar_t is missing: give it, or furnace = riedhammer or other")
@@ -137,7 +139,7 @@ def _mass(name: str, what: str, *, required: bool = True) -> Key:
 
 
 def _percent(name: str, what: str) -> Key:
-    return Key(name, "%", what, low=0, high=20, required=False)
+    return Key(name, "%", what, low=0, high=20, required=False, least=0.05)
 
 
 FORMULAS = (
@@ -187,7 +189,14 @@ FORMULAS = (
         certainty="verified",
         keys=(
             _mass("gross_t", "anodes set, in total or per tonne of metal"),
-            Key("loss_percent", "%", "share that comes back as butts or is lost", 0, 100),
+            Key(
+                "loss_percent",
+                "%",
+                "share that comes back as butts or is lost",
+                low=0,
+                high=100,
+                least=0.5,
+            ),
         ),
         results=(Result("net_t", "t", 4),),
         compute=_net_carbon,

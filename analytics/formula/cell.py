@@ -27,6 +27,8 @@ def current_efficiency_from_metal(given: Given) -> Mapping[str, float]:
             "no possible current efficiency: the metal level or a tap is in error, or the period "
             "is too short for it (see current_efficiency_uncertainty)"
         )
+    if not 0.5 <= efficiency <= 1.1:
+        given.note("far from any cell's: check the units, metal in kg and charge in kAh")
     return {"current_efficiency": efficiency}
 
 
@@ -71,6 +73,11 @@ def pseudo_resistance(given: Given) -> Mapping[str, float]:
 
 
 def normalised_voltage(given: Given) -> Mapping[str, float]:
+    if given["resistance_uOhm"] < 0.5:
+        given.note(
+            f"resistance_uOhm = {given['resistance_uOhm']:g} is less than any cell's, 2 µΩ and"
+            " more: check that it is in µΩ"
+        )
     voltage = scalar.normalised_voltage(
         given["resistance_uOhm"], given["nominal_current_kA"], extrapolated(given)
     )
@@ -139,8 +146,8 @@ FORMULAS = (
         "Voltage equivalent of reaction and heating of the feed",
         "反应焓电压",
         "V_ΔH = 0.48 + 1.644·CE",
-        "Haupin's energy balance of a prebake cell; CE = 1 gives 6.33 kWh/kg",
-        "derived",
+        "Haupin's energy balance of a prebake cell, as recalled; CE = 1 gives 6.33 kWh/kg",
+        "unverified",
         (CURRENT_EFFICIENCY,),
         (Result("voltage_V", "V", 3),),
         enthalpy_voltage,
@@ -152,8 +159,8 @@ FORMULAS = (
         "Heat loss of a cell",
         "电解槽散热量",
         "Q = I·(V − V_ext − V_ΔH)",
-        "energy balance of the cell with Haupin's V_ΔH",
-        "derived",
+        "energy balance of the cell with Haupin's V_ΔH, as recalled",
+        "unverified",
         (
             CURRENT,
             VOLTAGE,

@@ -57,6 +57,7 @@ def _key(key: Key, factors: Mapping[str, Factor]) -> dict[str, Any]:
         "low": key.low if isfinite(key.low) else None,
         "high": key.high if isfinite(key.high) else None,
         "open_low": key.open_low,
+        "least": key.least if key.unit == "%" else 0.0,
         "open_high": key.open_high,
         "whole": key.whole,
         "choices": key.options(factors),

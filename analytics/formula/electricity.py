@@ -12,21 +12,55 @@ from typing import Any
 
 import numpy as np
 
-from analytics.formula.registry import Formula, FormulaError, Given, Key, Result
+from analytics.formula.registry import Formula, FormulaError, Given, Key, Result, shown
+from plant.factors import unit_of
 
 REGIONS = {
-    **dict.fromkeys(("全国", "中国"), "CN"),
-    **{"华北": "CN-N", "东北": "CN-NE", "华东": "CN-E", "华中": "CN-C"},
-    **{"西北": "CN-NW", "南方": "CN-S", "西南": "CN-SW"},
-    **{"北京": "CN-BJ", "天津": "CN-TJ", "河北": "CN-HE", "山西": "CN-SX", "内蒙古": "CN-NM"},
-    **{"辽宁": "CN-LN", "吉林": "CN-JL", "黑龙江": "CN-HL", "上海": "CN-SH", "江苏": "CN-JS"},
-    **{"浙江": "CN-ZJ", "安徽": "CN-AH", "福建": "CN-FJ", "江西": "CN-JX", "山东": "CN-SD"},
-    **{"河南": "CN-HA", "湖北": "CN-HB", "湖南": "CN-HN", "广东": "CN-GD", "广西": "CN-GX"},
-    **{"海南": "CN-HI", "重庆": "CN-CQ", "四川": "CN-SC", "贵州": "CN-GZ", "云南": "CN-YN"},
-    **{"西藏": "CN-XZ", "陕西": "CN-SN", "甘肃": "CN-GS", "青海": "CN-QH", "宁夏": "CN-NX"},
-    "新疆": "CN-XJ",
+    "CN": ("全国", "中国", "China"),
+    "CN-N": ("华北", "North China"),
+    "CN-NE": ("东北", "Northeast China"),
+    "CN-E": ("华东", "East China"),
+    "CN-C": ("华中", "Central China"),
+    "CN-NW": ("西北", "Northwest China"),
+    "CN-S": ("南方", "Southern China"),
+    "CN-SW": ("西南", "Southwest China"),
+    "CN-BJ": ("北京", "Beijing"),
+    "CN-TJ": ("天津", "Tianjin"),
+    "CN-HE": ("河北", "Hebei"),
+    "CN-SX": ("山西", "Shanxi"),
+    "CN-NM": ("内蒙古", "Inner Mongolia"),
+    "CN-LN": ("辽宁", "Liaoning"),
+    "CN-JL": ("吉林", "Jilin"),
+    "CN-HL": ("黑龙江", "Heilongjiang"),
+    "CN-SH": ("上海", "Shanghai"),
+    "CN-JS": ("江苏", "Jiangsu"),
+    "CN-ZJ": ("浙江", "Zhejiang"),
+    "CN-AH": ("安徽", "Anhui"),
+    "CN-FJ": ("福建", "Fujian"),
+    "CN-JX": ("江西", "Jiangxi"),
+    "CN-SD": ("山东", "Shandong"),
+    "CN-HA": ("河南", "Henan"),
+    "CN-HB": ("湖北", "Hubei"),
+    "CN-HN": ("湖南", "Hunan"),
+    "CN-GD": ("广东", "Guangdong"),
+    "CN-GX": ("广西", "Guangxi"),
+    "CN-HI": ("海南", "Hainan"),
+    "CN-CQ": ("重庆", "Chongqing"),
+    "CN-SC": ("四川", "Sichuan"),
+    "CN-GZ": ("贵州", "Guizhou"),
+    "CN-YN": ("云南", "Yunnan"),
+    "CN-XZ": ("西藏", "Tibet", "Xizang"),
+    "CN-SN": ("陕西", "Shaanxi"),
+    "CN-GS": ("甘肃", "Gansu"),
+    "CN-QH": ("青海", "Qinghai"),
+    "CN-NX": ("宁夏", "Ningxia"),
+    "CN-XJ": ("新疆", "Xinjiang"),
 }
-"""Chinese names, without what follows them (省, 市, 自治区, 区域), and codes as in grid.toml."""
+"""Code as in grid.toml -> its names."""
+
+CODES = {name.casefold(): code for code, names in REGIONS.items() for name in (code, *names)}
+CHINESE = re.compile(r"(?:中国)?(.+?)(?:省|市|(?:壮族|回族|维吾尔)?自治区|区域)?(?:电网)?")
+"""A name with what may stand before and after it."""
 
 KINDS = ("average", "excluding_market_nonfossil", "fossil", "enterprise_report")
 
@@ -44,11 +78,9 @@ def carbon_free_share(load: Sequence[float], carbon_free: Sequence[float]) -> fl
 
 
 def region_code(region: str) -> str:
-    """Code of a region by its code or its Chinese name; any other word as it is."""
-    for name, code in REGIONS.items():
-        if region.startswith(name):
-            return code
-    return region.upper() if region.upper().startswith("CN") else region
+    """Code of a region by its code or name; any other word as it is."""
+    name = CHINESE.fullmatch(region)
+    return CODES.get(name[1].casefold() if name else "", region)
 
 
 def grid_factor(given: Given) -> float:
@@ -62,14 +94,16 @@ def grid_factor(given: Given) -> float:
         for key in given.factors
         if (match := re.fullmatch(rf"grid\.{re.escape(code)}\.(\w+)\.(\d+)", key))
     ]
-    asked = f"region = {given['region']}, year = {year}, kind = {kind}"
+    asked = f"region = {shown(given['region'])}, year = {year}, kind = {kind}"
     if known:
         has = ", ".join(f"{kind} {year}" for kind, year in known)
         raise FormulaError(f"no grid factor of {asked}; {code} has {has}")
-    raise FormulaError(
-        f"no grid factor of {asked}: none is known for {code};"
-        f" add a published one as [[factor]] {name} to the plant file"
-    )
+    none = f"none is known for {code}"
+    if code not in REGIONS:
+        none = "no such region is known; write a code or a name, CN-SD, 山东 or Shandong"
+    if unit_of(name):
+        none += f"; a published one may be added to the plant file as [[factor]] {shown(name)}"
+    raise FormulaError(f"no grid factor of {asked}: {none}")
 
 
 def _grid_factor(given: Given) -> Mapping[str, Any]:
@@ -116,7 +150,7 @@ def _region(required: bool) -> tuple[Key, ...]:
         Key(
             "region",
             "",
-            "code (CN, CN-N, CN-SD) or Chinese name (全国, 华北, 山东)",
+            "code (CN, CN-N, CN-SD) or name (全国, 华北, 山东, Shandong)",
             kind="text",
             required=required,
         ),
@@ -160,7 +194,7 @@ FORMULAS = (
         what_zh="外购电力二氧化碳排放（基于位置）",
         expression="E = energy·EF",
         source="GHG Protocol Scope 2, location-based method",
-        certainty="verified",
+        certainty="derived",
         keys=(
             ENERGY,
             *_region(required=False),
@@ -176,8 +210,8 @@ FORMULAS = (
         what="CO2 of electricity by contracts, the rest by the residual mix",
         what_zh="外购电力二氧化碳排放（基于市场）",
         expression="E = contracted·EF_contract + (energy − contracted)·EF_residual",
-        source="GHG Protocol Scope 2, market-based method",
-        certainty="verified",
+        source="GHG Protocol Scope 2, market-based method, as recalled",
+        certainty="unverified",
         keys=(
             ENERGY,
             Key("contracted_MWh", "MWh", "part of it under contracts with a factor", low=0),
@@ -199,11 +233,11 @@ FORMULAS = (
         what="Share of the load met by carbon-free energy in the same hour",
         what_zh="逐小时无碳电力匹配率",
         expression="share = Σ min(CFE, L)/Σ L",
-        source="GHG Protocol Scope 2 revision, hourly matching (consultation)",
-        certainty="verified",
+        source="hourly matching of the GHG Protocol Scope 2 revision (consultation), as recalled",
+        certainty="unverified",
         keys=(
-            Key("load_MWh", "MWh", "load of each hour", low=0, kind="list"),
-            Key("carbon_free_MWh", "MWh", "carbon-free energy of each hour", low=0, kind="list"),
+            Key("load_MWh", "MWh", "load of each hour", 0, 1e9, kind="list"),
+            Key("carbon_free_MWh", "MWh", "carbon-free energy of each hour", 0, 1e9, kind="list"),
         ),
         results=(Result("share", "1", 4),),
         compute=_carbon_free_share,

@@ -7,8 +7,17 @@ from collections.abc import Mapping
 from analytics import formulas as scalar
 from analytics.formula.registry import Formula, Given, Key, Result
 
+REVERSIBLE_V = 1.2
+"""Reversible potential with carbon anodes near 960 degC: 1.20 to 1.24 V."""
+
 CURRENT_EFFICIENCY = Key(
-    "current_efficiency", "1", "current efficiency as a fraction", low=0, high=1, open_low=True
+    "current_efficiency",
+    "1",
+    "current efficiency as a fraction",
+    low=0,
+    high=1,
+    open_low=True,
+    least=0.5,
 )
 CURRENT = Key("current_kA", "kA", "line current", low=0, high=2000, open_low=True)
 VOLTAGE = Key("voltage_V", "V", "charge-weighted mean cell voltage", low=0, high=100, open_low=True)
@@ -24,7 +33,18 @@ def dc_specific_energy(given: Given) -> Mapping[str, float]:
     energy = scalar.dc_specific_energy(
         given["voltage_V"], given["current_efficiency"], per_charge(given)
     )
+    note_floor(given, energy)
     return {"kWh_per_t": energy}
+
+
+def note_floor(given: Given, kWh_per_t: float) -> None:
+    """A note where electrolysis with carbon anodes takes more."""
+    floor = 1000 * given.factors["energy.electrolysis_floor"].value
+    if given["voltage_V"] < REVERSIBLE_V or kWh_per_t < floor:
+        given.note(
+            f"no cell works so: with carbon anodes the reaction takes at least {REVERSIBLE_V:g} V"
+            f" and {floor:g} kWh/t; check voltage, current efficiency and units"
+        )
 
 
 def per_charge(given: Given) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from analytics import formulas as scalar
@@ -11,6 +12,9 @@ from analytics.formula.registry import Formula, FormulaError, Given, Key, Result
 COALS = ("anthracite", "bituminous_coal", "lignite")
 EQUIPMENT = ("power_boiler", "industrial_boiler", "cement_kiln")
 GASES = ("natural_gas",)
+PURE = {"lng": ("methane", 0.749), "lpg": ("butane", 0.827)}
+"""Fuel -> the substance that it is made of, or its heaviest, and the carbon of that. [t/t]"""
+
 PER_GAS_UNIT = 10_000
 """Nm3 in the unit that Chinese reports use for gas, 万标准立方米."""
 
@@ -24,6 +28,12 @@ def _fuel_co2(given: Given) -> Mapping[str, Any]:
     else:
         heat = given.factor(f"fuel.{fuel}.ncv")
         given.note(f"amount of {fuel} in t")
+    substance, most = PURE.get(fuel, ("", inf))
+    if heat * carbon > most:
+        given.note(
+            f"fuel.{fuel}.ncv and .carbon give {heat * carbon:.3f} t of carbon per t, more than"
+            f" pure {substance}, {most:g}: give measured ones by [[factor]] in the plant file"
+        )
     return {"co2_t": given["amount"] * scalar.fuel_co2_per_t(heat, carbon, _oxidation(given))}
 
 

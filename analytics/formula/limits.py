@@ -12,15 +12,21 @@ REACTION_KWH_PER_T = 5640.0
 """Enthalpy of the reaction alone at bath temperature, the least of the quoted thermodynamic floors:
 a specific energy below it is in another unit, or wrong."""
 
+METAL = REACTION_KWH_PER_T, 40000.0
+"""From the reaction alone to more than any smelter took in a hundred years. [kWh/t]"""
+
+ALUMINA = 62.0, 2000.0
+"""From the heat that drives the water out of the hydrate, 1.8 GJ/t. [kgce/t]"""
+
 INDICATORS = {
-    "liquid_ac": REACTION_KWH_PER_T,
-    "liquid_total_ac": REACTION_KWH_PER_T,
-    "ingot_total_ac": REACTION_KWH_PER_T,
-    "ingot_total_kgce": 692.0,  # the same as standard coal
-    "alumina_process": 0.0,
-    "alumina_total": 0.0,
+    "liquid_ac": METAL,
+    "liquid_total_ac": METAL,
+    "ingot_total_ac": METAL,
+    "ingot_total_kgce": (692.0, 4900.0),  # METAL as standard coal
+    "alumina_process": ALUMINA,
+    "alumina_total": ALUMINA,
 }
-"""Indicator -> what its value must be above, in its own unit."""
+"""Indicator -> what its value must lie between, in its own unit."""
 
 HIGHEST = 100000.0
 
@@ -53,9 +59,10 @@ def _level(given: Given) -> Mapping[str, int]:
     indicator, value = given["indicator"], given["value"]
     limits = {level: given.factor(f"gb21346.{indicator}.{level}") for level in LEVELS}
     unit = given.factors[f"gb21346.{indicator}.1"].unit
-    if value <= INDICATORS[indicator]:
+    low, high = INDICATORS[indicator]
+    if not low < value < high:
         raise FormulaError(
-            f"value = {value:g}: must be above {INDICATORS[indicator]:g}; {indicator} is in {unit}"
+            f"value = {value:g}: must be above {low:g} and below {high:g}; {indicator} is in {unit}"
         )
     given.note(f"value and limits in {unit}; each indicator has a level of its own")
     return {"level": gb21346_level(value, limits)}

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from analytics import formulas as scalar
-from analytics.formula.energy import CURRENT, CURRENT_EFFICIENCY, VOLTAGE, per_charge
+from analytics.formula.energy import (
+    CURRENT,
+    CURRENT_EFFICIENCY,
+    VOLTAGE,
+    note_floor,
+    per_charge,
+)
 from analytics.formula.registry import Formula, Given, Key, Result
 
 
@@ -18,6 +24,12 @@ def line_power(given: Given) -> Mapping[str, float]:
         scalar.faraday_mass(charge_kAh_per_h, given["current_efficiency"], per_charge(given)) / 1000
     )
     given.note(f"ac_MW is what the rectifiers take; with the auxiliaries it is {total:.6g} MW")
+    note_floor(given, 1000 * dc / metal)
+    if given["auxiliaries_MW"] > ac:
+        given.note(
+            f"auxiliaries_MW = {given['auxiliaries_MW']:g} is more than the line itself takes:"
+            " check that it is in MW"
+        )
     return {
         "dc_MW": dc,
         "ac_MW": ac,
@@ -48,6 +60,7 @@ FORMULAS = (
                 low=0,
                 high=1,
                 open_low=True,
+                least=0.5,
             ),
             Key("auxiliaries_MW", "MW", "auxiliary power of the line", low=0),
         ),

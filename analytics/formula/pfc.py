@@ -33,9 +33,16 @@ COLLECTION = Key(
     high=1,
     open_low=True,
     required=False,
+    least=0.5,
 )
 WEIGHT_FRACTION = Key(
-    "weight_fraction", "1", "C2F6 over CF4, t/t, with your own coefficient", 0, 1, required=False
+    "weight_fraction",
+    "1",
+    "C2F6 over CF4, t/t, with your own coefficient",
+    0,
+    1,
+    required=False,
+    least=0.02,
 )
 GASES = (Result("cf4_t", "t", 6), Result("c2f6_t", "t", 6), Result("co2e_t", "t", 4))
 
@@ -109,6 +116,8 @@ def coefficients(given: Given, own: str, kind: str, weight_kind: str) -> tuple[f
     if own in given or "weight_fraction" in given:
         if "technology" in given:
             raise FormulaError(f"give technology, or {own} and weight_fraction, not both")
+        if "factors" in given:
+            raise FormulaError(f"factors is where technology is looked up; with {own} leave it out")
         if own not in given or "weight_fraction" not in given:
             missing = "weight_fraction" if own in given else own
             raise FormulaError(f"{missing} is missing: {own} and weight_fraction go together")
@@ -202,9 +211,8 @@ FORMULAS = (
                 "current_efficiency_percent",
                 "%",
                 "current efficiency in percent, for which the coefficients hold",
-                low=1,
+                low=50,
                 high=100,
-                open_low=True,
             ),
             PRODUCTION,
             TECHNOLOGY,
@@ -261,6 +269,7 @@ FORMULAS = (
                 low=0,
                 high=1,
                 open_low=True,
+                least=0.5,
             ),
         ),
         (Result("cf4_t", "t", 6),),

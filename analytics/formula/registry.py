@@ -44,6 +44,7 @@ class Key:
     kind: Literal["number", "text", "list", "file"] = "number"
     family: str = ""  # "gwp.*.CF4": the choices are what stands for the first * in factors' names
     whole: bool = False
+    least: float = 0.0  # values occur from here on: a percentage below it, but for 0, is a fraction
 
     @property
     def text(self) -> bool:
@@ -191,10 +192,17 @@ def shown(value: Any) -> str:
 
 def _keys_hint(name: str, formula: Formula) -> str:
     """The near key; else one that differs in the unit alone; else all."""
-    names = [key.name for key in formula.keys]
+    keys = {key.name: key for key in formula.keys}
     stem = name.partition("_")[0].casefold()
-    same = [n for n in names if n.casefold().startswith(stem)]
-    return did_you_mean(name, same if len(same) == 1 else names, show=20)
+    same = [n for n in keys if len(stem) > 2 and n.casefold().startswith(stem)]
+    near = same[0] if len(same) == 1 else closest(name, keys)
+    if near is None:
+        return did_you_mean(name, keys, show=20)
+    (what, _, unit), (meant, _, right) = (n.casefold().rpartition("_") for n in (name, near))
+    hint = f'did you mean "{near}"?'
+    if what and what == meant and unit != right and _unit(keys[near]):
+        hint += f" mind the unit: it is in {keys[near].unit}"
+    return hint
 
 
 def _unit(key: Key) -> str:
@@ -215,7 +223,7 @@ def _value(key: Key, value: Any, factors: Mapping[str, Factor]) -> Any:
         if not isinstance(value, str) or not value:
             raise FormulaError(f"{key.name} = {shown(value)}: write the path of a file")
         return value
-    return _number(key, value)
+    return number(key, value)
 
 
 def _near(word: str, options: tuple[str, ...]) -> str:
@@ -232,29 +240,33 @@ def _numbers(key: Key, value: Any) -> list[float]:
         raise FormulaError(
             f"{key.name} = {shown(value)}: write numbers with commas between, 1,2.5,3"
         )
-    return [_number(key, part.strip() if isinstance(part, str) else part) for part in parts]
+    return [
+        number(key, part.strip() if isinstance(part, str) else part, f", number {i}")
+        for i, part in enumerate(parts, 1)
+    ]
 
 
-def _number(key: Key, value: Any) -> float:
-    here = f"{key.name} = {shown(value)}"
+def number(key: Key, value: Any, where: str = "") -> float:
+    """A value as it was given, as the key takes it. where: which of a list. FormulaError."""
+    here = f"{key.name}{where} = {shown(value)}"
     if isinstance(value, str):
         if not _NUMBER.fullmatch(value):
             raise FormulaError(f"{here}: not a number; {_remedy(key, value)}")
     elif isinstance(value, bool) or not isinstance(value, int | float):
         raise FormulaError(f"{here}: not a number; write one{_unit(key)}")
     try:
-        number = float(value)
+        told = float(value)
     except OverflowError:  # a whole number of hundreds of digits
-        number = inf
-    if not isfinite(number):
+        told = inf
+    if not isfinite(told):
         raise FormulaError(f"{here}: must be a finite number")
-    if key.whole and number != int(number):
+    if key.whole and told != int(told):
         raise FormulaError(f"{here}: must be a whole number")
-    low = number > key.low if key.open_low else number >= key.low
-    high = number < key.high if key.open_high else number <= key.high
-    if not (low and high):
-        raise FormulaError(here + _why(key, number))
-    return number + 0.0  # no negative zero
+    low = told > key.low if key.open_low else told >= key.low
+    high = told < key.high if key.open_high else told <= key.high
+    if not (low and high) or (key.unit == "%" and 0 < told < key.least):
+        raise FormulaError(here + _why(key, told))
+    return told + 0.0  # no negative zero
 
 
 def _remedy(key: Key, text: str) -> str:
@@ -267,17 +279,22 @@ def _remedy(key: Key, text: str) -> str:
 
 
 def _why(key: Key, number: float) -> str:
+    slip, meant = "", 0.0
     if key.unit == "1" and key.high == 1 and 1 < number <= 100:
-        return f" is a percentage; write {number / 100:.12g}"
-    if key.unit == "%" and key.low >= 1 and 0 < number <= 1:
-        return f" is a fraction; write {number * 100:.12g}"
+        slip, meant = "percentage", number / 100
+    elif key.unit == "%" and 0 < number < 1:
+        slip, meant = "fraction", number * 100
+    if slip and max(key.low, key.least) <= meant <= key.high:
+        return f" is a {slip}; write {meant:.12g}"
     return f": must be {limits(key)}"
 
 
 def limits(key: Key) -> str:
     """The allowed range in words; "" when there is none."""
     parts = []
-    if key.low > -inf:
+    if key.unit == "%" and key.least:
+        parts.append(f"0 or at least {key.least:g}")
+    elif key.low > -inf:
         parts.append(f"{'above' if key.open_low else 'at least'} {key.low:g}")
     if key.high < inf:
         parts.append(f"{'below' if key.open_high else 'at most'} {key.high:g}")

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from analytics.formula.alarm_rate import ALARM_RATE
-from analytics.formula.columns import VALUES, from_file, numbers
+from analytics.formula.columns import VALUES, Floats, column_names, from_file, numbers
 from analytics.formula.registry import Formula, FormulaError, Given, Key, Result
-from analytics.kernel import Floats
 from analytics.studies import statistics
 
 REFERENCE = 50
@@ -19,13 +18,15 @@ FEWEST = 5
 LEAST_R2 = 0.75
 LARGEST_P = 0.1
 FEW_POINTS = 10
+LARGEST_INFLATION = 10
 
 
 def _series(given: Given) -> Floats:
-    if from_file(given):
-        (values,) = numbers(given["file"], [given["column"]])
-    else:
-        values = np.array(given["values"])
+    if not from_file(given):
+        return np.array(given["values"])
+    (values,) = numbers(given["file"], [given["column"]])
+    if gaps := int(np.isnan(values).sum()):
+        given.note(f"{gaps} of {len(values)} values are gaps: the chart stands still there")
     return values
 
 
@@ -36,12 +37,13 @@ def _normal(given: Given, values: Floats) -> tuple[float, float]:
         if "reference" in given:
             raise FormulaError("reference tells mean and sigma; leave it out, or one of them")
         return given["mean"], given["sigma"]
-    count = int(given.get("reference", min(max(len(known) // 2, FEWEST), REFERENCE)))
-    if not FEWEST <= count <= len(known):
+    if len(known) < FEWEST:
         raise FormulaError(
-            f"a reference of {count} of {len(known)} values; give mean and sigma,"
-            f" or reference from {FEWEST} to the number of values"
+            f"mean and sigma are told by {FEWEST} values at least, not by {len(known)}; give both"
         )
+    count = int(given.get("reference", min(max(len(known) // 2, FEWEST), REFERENCE)))
+    if count > len(known):
+        raise FormulaError(f"reference = {count}: there are {len(known)} values; give at most that")
     first = known[:count]
     mean = given.get("mean", float(first.mean()))
     sigma = given.get("sigma", float(first.std(ddof=1)))
@@ -94,19 +96,29 @@ def _ewma(given: Given) -> Mapping[str, Any]:
 
 
 def _baseline(given: Given) -> Mapping[str, Any]:
-    names = [name.strip() for name in given["terms"].split(",")]
-    if len(set(names)) < len(names) or "" in names:
-        raise FormulaError(f"terms = {given['terms']}: write each name once, commas between")
+    names = column_names(given, "terms")
+    if given.get("column") in names:
+        raise FormulaError(f"terms: {given['column']} is what they are to explain; leave it out")
+    if "intercept" in names:
+        raise FormulaError("terms: intercept is the name of β0; give the column another name")
     y, *terms = _model(given, names)
     table = np.column_stack(terms)
     known = ~(np.isnan(y) | np.isnan(table).any(axis=1))
     if not known.all():
         given.note(f"{(~known).sum()} of {len(y)} rows have gaps and are left out")
+    y, table = y[known], table[known]
+    of = given.get("column", "values")
+    for name, column in zip([of, *names], [y, *table.T], strict=True):
+        if len(y) > 1 and np.ptp(column) == 0:
+            raise FormulaError(f"{name} does not vary: nothing can be learnt from it")
     try:
-        fit = statistics.ols(y[known], table[known])
+        fit = statistics.ols(y, table)
     except ValueError as error:
         raise FormulaError(str(error)) from None
-    _judge(given, fit, names)
+    _judge(given, fit, names, table)
+    centred = bool(abs(y.mean()) <= 1e-12 * np.abs(y).max())
+    if centred:
+        given.note(f"the mean of {of} is zero: there is no CV(RMSE)")
     labels = ["intercept", *names]
 
     def by_name(values: Floats) -> dict[str, float | None]:
@@ -118,7 +130,7 @@ def _baseline(given: Given) -> Mapping[str, Any]:
         "ar1_standard_errors": by_name(fit.adjusted_standard_errors),
         "p_values": by_name(fit.p_values),
         "r2": fit.r2,
-        "cv_rmse_percent": 100 * fit.cv_rmse,
+        "cv_rmse_percent": None if centred else 100 * fit.cv_rmse,
         "residual_sd": fit.residual_sd,
         "durbin_watson": None if math.isnan(fit.durbin_watson) else fit.durbin_watson,
         "autocorrelation": fit.autocorrelation,
@@ -129,6 +141,8 @@ def _baseline(given: Given) -> Mapping[str, Any]:
 def _model(given: Given, names: list[str]) -> list[Floats]:
     """y and each term, of the file or of the lists."""
     if from_file(given):
+        if "term_values" in given:
+            raise FormulaError("term_values goes with values; leave it out with a file")
         return numbers(given["file"], [given["column"], *names])
     y = np.array(given["values"])
     flat = given.get("term_values", [])
@@ -140,8 +154,8 @@ def _model(given: Given, names: list[str]) -> list[Floats]:
     return [y, *np.array(flat).reshape(len(names), len(y))]
 
 
-def _judge(given: Given, fit: statistics.Fit, names: list[str]) -> None:
-    """Notes where the model is weaker than the practice of ISO 50006 wants."""
+def _judge(given: Given, fit: statistics.Fit, names: list[str], terms: Floats) -> None:
+    """Notes where the model is weaker than the practice of ISO 50006 wants. terms: [n, terms]"""
     if fit.n < FEW_POINTS:
         given.note(f"{fit.n} points are few; ISO 50006 practice takes {FEW_POINTS} to 12 or more")
     if fit.r2 < LEAST_R2:
@@ -149,6 +163,18 @@ def _judge(given: Given, fit: statistics.Fit, names: list[str]) -> None:
     for name, p in zip(names, fit.p_values[1:], strict=True):
         if p >= LARGEST_P:
             given.note(f"{name}: p = {p:.3f} is not below {LARGEST_P}: the term may be left out")
+    scaled = (terms - terms.mean(axis=0)) / terms.std(axis=0)
+    inflation = np.diag(np.linalg.inv(np.einsum("ij,ik->jk", scaled, scaled) / fit.n))
+    tied = [
+        f"{name} ({by:.0f})"
+        for name, by in zip(names, inflation, strict=True)
+        if by > LARGEST_INFLATION
+    ]
+    if tied:
+        given.note(
+            f"nearly collinear (variance inflation above {LARGEST_INFLATION}): {', '.join(tied)};"
+            " their coefficients mean little one by one, leave terms out"
+        )
     if fit.autocorrelation > 2 / math.sqrt(fit.n):
         given.note(
             f"residuals follow one another (Durbin-Watson {fit.durbin_watson:.2f}):"

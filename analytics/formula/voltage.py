@@ -22,6 +22,7 @@ from analytics.formula.bath import (
     composition,
     conductivity,
     jitable,
+    liquidus,
 )
 from analytics.formula.registry import Formula, FormulaError, Given, Key, Result
 from analytics.formulas import Real
@@ -200,6 +201,21 @@ def _breakdown(given: Given) -> Mapping[str, Any]:
         given["distance_cm"],
         gas_per_faraday,
     )
+    for term, where in (
+        ("anode_overvoltage_V", "the exchange current density of the anodes (Eq 26)"),
+        ("cathode_concentration_V", "0.257 A/cm2 at the metal (Eq 28)"),
+    ):
+        if getattr(terms, term) < 0:
+            raise FormulaError(
+                f"current_kA = {given['current_kA']:g}: below {where} the equation of {term} does"
+                " not hold; check current and geometry"
+            )
+    freezes = liquidus(*bath)
+    if given["temperature_C"] < freezes:
+        given.note(
+            f"temperature_C = {given['temperature_C']:g} is below the liquidus of this bath,"
+            f" {freezes:.1f} degC: it would freeze"
+        )
     return {**terms._asdict(), "voltage_V": sum(terms)}
 
 

@@ -234,36 +234,6 @@ FLOOD_ABOVE, FLOOD_BELOW = 10, 5
 CHATTERING, CHATTERING_S = 3, 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmLoad:
-    """Alarms in each ten minutes of the clock, and the floods among them."""
-
-    counts: Indices  # [periods]
-    start_s: float  # of the first period, since the epoch
-    floods: tuple[tuple[int, int], ...]  # first period and the one after the last
-
-
-def alarm_load(times_s: Floats, periods: int = 0) -> AlarmLoad:
-    """Count alarms by periods of ten minutes, at least `periods` of them. [n] since the epoch [s]
-
-    A flood begins with a period of more than 10 alarms and ends before one of fewer than 5.
-    Source: ANSI/ISA-18.2; EEMUA 191.
-    """
-    index = np.floor(times_s / PERIOD_S).astype(np.int64)
-    first = index.min()
-    counts = np.bincount(index - first, minlength=periods)
-    floods, since = [], -1
-    for i, count in enumerate(counts):
-        if since < 0 and count > FLOOD_ABOVE:
-            since = i
-        elif since >= 0 and count < FLOOD_BELOW:
-            floods.append((since, i))
-            since = -1
-    if since >= 0:
-        floods.append((since, len(counts)))
-    return AlarmLoad(counts, float(first) * PERIOD_S, tuple(floods))
-
-
 def chatters(times_s: Floats) -> bool:
     """Whether one alarm came three times within a minute. [n] -> bool. Source: ANSI/ISA-18.2"""
     ordered = np.sort(times_s)

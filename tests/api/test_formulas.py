@@ -32,6 +32,7 @@ async def test_described_without_a_query(house):
         "low": 0,
         "high": 1,
         "open_low": True,
+        "least": 0.0,
         "open_high": False,
         "whole": False,
         "choices": [],

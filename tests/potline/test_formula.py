@@ -55,6 +55,9 @@ def test_results_with_units_and_factors(shown):
     assert text.startswith("kWh_per_t = 12589.22 kWh/t\n")
     assert "factor constant.faraday = 96485.33212 C/mol (SI definition" in text
     assert ", 2019; derived)" in text
+    assert "\nsource: Faraday's law; 2979.98·V/CE (derived)\n" in text
+    own = shown("pfc_duct", "cf4_t=1", "collection_efficiency=0.98")  # without a factor
+    assert own.endswith("source: Regulation (EU) 2025/2547, Annex II, Eq 20 (verified)\n")
     document = json.loads(potline("formula", *asked, "--json").stdout)
     assert document["results"] == pytest.approx({"kWh_per_t": 12589.220060020032}, rel=1e-15)
     assert document["units"] == {"kWh_per_t": "kWh/t"}

@@ -17,10 +17,11 @@ def compute(name, **given):
 def refused(name, **given):
     with pytest.raises(FormulaError) as error:
         compute(name, **given)
-    assert "\\n" not in str(error.value)
+    assert "\n" not in str(error.value)
     return str(error.value)
 
 
+FACTORS = shipped_factors()
 BATH = {"alumina": 2.5, "alf3": 11, "caf2": 5}
 PART = st.floats(0, 5)
 COMPOSITION = st.fixed_dictionaries(
@@ -132,6 +133,55 @@ def test_saturation():
     assert lithium == pytest.approx(11.9 - 0.62 - 0.31 - 2 + 1680 / 2040, rel=1e-12)
     cold = compute("alumina_saturation", alf3=10, lif=4, temperature_C=900)["alumina_percent"]
     assert np.log(cold / lithium) / np.log(0.9) == pytest.approx(4.32 + 17.6 / 15, rel=1e-9)
+
+
+def said(name, **given):
+    return " ".join(evaluate(name, given, shipped_factors()).notes)
+
+
+def test_what_is_far_from_the_baths_of_cells_is_said():
+    odd = {"alumina": 10, "alf3": 30, "caf2": 10}
+    assert compute("liquidus", **odd)["temperature_C"] < 900
+    assert "below 900 degC" in said("liquidus", **odd)
+    assert said("liquidus", **BATH) == ""
+    assert "no fractions" in said("liquidus", alumina=0.025, alf3=0.11, caf2=0.05)
+    assert said("liquidus", alumina=0, alf3=0) == ""
+
+
+def test_recalled_terms_are_called_unverified():
+    for salt in ("lif", "kf"):
+        assert "unverified" in said("liquidus", **BATH, **{salt: 1})
+    assert said("liquidus", **BATH, mgf2=1, lif=0) == ""
+    assert "KF is counted" in said("bath_ratio", **BATH, kf=1)
+    assert said("bath_ratio", **BATH) == ""
+
+
+def test_too_many_salts_dissolve_no_alumina():
+    asked = {"alf3": 11, "temperature_C": 960}
+    assert "come to 120 %" in refused(
+        "alumina_saturation", **{**asked, "alf3": 30}, caf2=30, lif=30, kf=30
+    )
+    assert "from 850 to 1050 degC" in refused("alumina_saturation", **asked, caf2=30, mgf2=30)
+    # alumina counts where it is given
+    assert "come to 100 %" in refused(
+        "alumina_saturation", **{**asked, "alf3": 30}, alumina=10, caf2=30, lif=30
+    )
+
+
+def test_a_basic_bath_has_too_little_alf3():
+    # cryolite ratio 3.2: 0.0400 of AlF3 is missing; by hand (1 − 3.2/3)/(1 + 1.6)·92.5
+    basic = evaluate("bath_ratio", {"alumina": 2.5, "caf2": 5, "cryolite_ratio": 3.2}, FACTORS)
+    assert basic.results["alf3"] == pytest.approx(-0.2 / 3 / 2.6 * 92.5, rel=1e-12)
+    assert basic.notes == ["alf3 is negative: NaF is in excess of cryolite"]
+    back = compute("bath_ratio", alumina=2.5, caf2=5, alf3=basic.results["alf3"])
+    assert back["cryolite_ratio"] == pytest.approx(3.2, rel=1e-12)
+    # 30 of 40 parts: cryolite is AlF3 to two fifths
+    salts = {"alumina": 15, "caf2": 15, "lif": 30}
+    assert "than the cryolite holds" in refused("bath_ratio", **salts, alf3=-30)
+    assert "come to 105 %" in refused("bath_ratio", **{**salts, "caf2": 30}, kf=30, alf3=-30)
+    assert "come to 105 %" in refused(
+        "bath_ratio", **{**salts, "caf2": 30}, kf=30, cryolite_ratio=2.2
+    )
 
 
 @given(COMPOSITION, st.floats(920, 1000), st.floats(920, 1000))

@@ -15,7 +15,7 @@ def compute(name, **given):
 def refused(name, **given):
     with pytest.raises(FormulaError) as error:
         compute(name, **given)
-    assert "\\n" not in str(error.value)
+    assert "\n" not in str(error.value)
     return str(error.value)
 
 
@@ -81,6 +81,30 @@ def test_net_carbon():
     assert "write 15.18" in refused("anode_net_carbon", gross_t=1, loss_percent=0.1518)
 
 
+def test_impurities_as_fractions():
+    anode = {"net_carbon_t_per_t": 0.42, "production_t": 1}
+    assert "sulphur_percent = 0.02 is a fraction; write 2" in refused(
+        "anode_co2", **anode, sulphur_percent=0.02, ash_percent=0.4
+    )
+    assert "ash_percent = 0.004 is a fraction; write 0.4" in refused(
+        "anode_co2", **anode, sulphur_percent=2, ash_percent=0.004
+    )
+    assert "ash_percent = 0.025 is a fraction; write 2.5" in refused(
+        "packing_coke_co2", baked_anode_t=1, ash_percent=0.025
+    )
+    pure = compute("anode_co2", **anode, sulphur_percent=0.1, ash_percent=0.05)["co2_t"]
+    assert pure == pytest.approx(0.42 * 0.9985 * 44 / 12, rel=1e-12)
+
+
+def test_a_small_loss_is_a_note():
+    asked = {"gross_t": 1, "loss_percent": 0.99}
+    found = evaluate("anode_net_carbon", asked, shipped_factors())
+    assert found.results["net_t"] == pytest.approx(0.9901, rel=1e-12)
+    assert "check that it is no fraction" in found.notes[0]
+    for loss in (0, 15.18):
+        assert not evaluate("anode_net_carbon", asked | {"loss_percent": loss}, {}).notes
+
+
 def test_pitch():
     # by hand: 1000 − 5 − 950 − 5 = 40 t of carbon
     masses = {"green_anode_t": 1000, "baked_anode_t": 950}
@@ -91,6 +115,7 @@ def test_pitch():
     weighed = compute("pitch_co2", **masses, hydrogen_t=6, waste_tar_t=4)["co2_t"]
     assert weighed == pytest.approx(40 * 44 / 12, rel=1e-12)
     assert "furnace" in refused("pitch_co2", **masses)
+    assert "not both" in refused("pitch_co2", **masses, waste_tar_t=4, furnace="riedhammer")
     assert "check the masses" in refused(
         "pitch_co2", green_anode_t=900, baked_anode_t=950, waste_tar_t=0
     )

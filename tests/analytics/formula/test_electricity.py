@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.formula import FormulaError, evaluate
+from analytics.formula.electricity import REGIONS
 from plant.factors import shipped_factors
 
 
@@ -15,7 +16,7 @@ def compute(name, **given):
 def refused(name, **given):
     with pytest.raises(FormulaError) as error:
         compute(name, **given)
-    assert "\\n" not in str(error.value)
+    assert "\n" not in str(error.value)
     return str(error.value)
 
 
@@ -46,17 +47,46 @@ def test_factors_of_2021_and_2022_are_not_swapped():
         ("山西", "CN-SX"),
         ("陕西", "CN-SN"),
         ("cn-gs", "CN-GS"),
+        ("中国", "CN"),
+        ("中国山东", "CN-SD"),
+        ("中国云南省", "CN-YN"),
+        ("山东省电网", "CN-SD"),
+        ("南方区域电网", "CN-S"),
+        ("华北电网", "CN-N"),
+        ("北京市", "CN-BJ"),
+        ("广西壮族自治区", "CN-GX"),
+        ("Shandong", "CN-SD"),
+        ("shaanxi", "CN-SN"),
+        ("Shanxi", "CN-SX"),
+        ("Inner Mongolia", "CN-NM"),
     ],
 )
-def test_a_region_by_its_chinese_name_is_its_code(word, code):
+def test_a_region_by_its_name_is_its_code(word, code):
     assert factor(word, 2023) == factor(code, 2023)
 
 
 def test_every_region_of_the_table_has_a_chinese_name():
-    from analytics.formula.electricity import REGIONS
-
     codes = {name.split(".")[1] for name in shipped_factors() if name.startswith("grid.")}
-    assert codes == set(REGIONS.values()) - {"CN-XZ"}
+    assert codes == set(REGIONS) - {"CN-XZ"}
+    names = [name for names in REGIONS.values() for name in names]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["中国西藏", "中国台湾", "云南xyz", "北京西藏大厦", "省", "山东 省", "Tibet", "."],
+)
+def test_no_region_is_guessed_from_a_part_of_a_word(word):
+    assert word in refused("grid_factor", region=word, year=2023)
+    assert "none is known for CN-XZ" in refused("grid_factor", region="中国西藏", year=2023)
+
+
+def test_a_factor_is_proposed_only_by_a_name_that_a_plant_file_takes():
+    assert "[[factor]] grid.NO2.average.2023" in refused("grid_factor", region="NO2", year=2023)
+    for word in (".", "a b", "x\ny", "*"):
+        message = refused("grid_factor", region=word, year=2023)
+        assert "[[factor]]" not in message
+        assert "CN-SD, 山东 or Shandong" in message
 
 
 def test_kinds():
@@ -127,6 +157,9 @@ def test_surplus_hours_offset_nothing():
     }
     assert "hours" in refused("carbon_free_share", load_MWh="1,2", carbon_free_MWh="1")
     refused("carbon_free_share", load_MWh="0,0", carbon_free_MWh="1,1")
+    assert "load_MWh, number 2 = 1e308" in refused(
+        "carbon_free_share", load_MWh="1,1e308,1e308", carbon_free_MWh="1,1,1"
+    )
     refused("carbon_free_share", load_MWh="1,-1", carbon_free_MWh="1,1")
 
 

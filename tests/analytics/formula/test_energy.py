@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from analytics.formula import FormulaError, evaluate
 from plant.factors import shipped_factors
 
+FACTORS = shipped_factors()
 EFFICIENCY = st.floats(0.5, 1.0)
 VOLTAGE = st.floats(1.0, 50.0)
 
@@ -64,6 +65,21 @@ def test_specific_energy_is_energy_over_metal(voltage, efficiency):
     assert more["kWh_per_t"] > energy["kWh_per_t"]
 
 
+def notes(name, **given):
+    return " ".join(evaluate(name, given, shipped_factors()).notes)
+
+
+def test_less_energy_than_the_reaction_takes_is_a_note():
+    # 1 V is the check of the constant, 2979.98 kWh/t
+    one = evaluate("dc_specific_energy", {"voltage_V": 1, "current_efficiency": 1}, FACTORS)
+    assert one.results["kWh_per_t"] == pytest.approx(2979.98, abs=5e-3)
+    assert "at least 1.2 V and 6340 kWh/t" in one.notes[0]
+    for voltage, efficiency, low in ((1.19, 0.5, True), (2.0, 0.95, True), (2.05, 0.95, False)):
+        said = notes("dc_specific_energy", voltage_V=voltage, current_efficiency=efficiency)
+        assert ("no cell works so" in said) == low
+    assert "no cell works so" in notes("line_power", **(LINE | {"voltage_V": 0.395}))
+
+
 @given(charge=st.floats(1, 1e6), efficiency=EFFICIENCY, change=st.floats(-50, 50))
 def test_the_metal_balance_gives_the_efficiency_back(charge, efficiency, change):
     mass = compute("faraday_mass", charge_kAh=charge, current_efficiency=efficiency)["mass_kg"]
@@ -92,9 +108,18 @@ def test_efficiency_of_one_tap_is_named_impossible():
     found = evaluate("current_efficiency_from_metal", one_tap, shipped_factors())
     assert found.results["current_efficiency"] > 1
     assert "no possible current efficiency" in found.notes[0]
+    assert "check the units" in found.notes[1]
     assert "charge_kAh = 0: must be above 0" in refused(
         "current_efficiency_from_metal", tapped_kg=1, metal_change_kg=0, charge_kAh=0
     )
+
+
+@pytest.mark.parametrize(
+    ("tapped_kg", "units"), [(0, True), (4.21, True), (2000, True), (2300, False), (4800, False)]
+)
+def test_an_efficiency_far_from_any_asks_for_units(tapped_kg, units):
+    cell = {"tapped_kg": tapped_kg, "metal_change_kg": 0, "charge_kAh": 550 * 24}
+    assert ("check the units" in notes("current_efficiency_from_metal", **cell)) == units
 
 
 def test_uncertainty_of_efficiency_falls_with_the_days():
@@ -162,13 +187,13 @@ def test_normalised_voltage_at_the_same_current_is_the_voltage(voltage, current,
     got = evaluate(
         "normalised_voltage",
         {
-            "resistance_uOhm": max(min(resistance, 1000), -1000),
+            "resistance_uOhm": max(min(resistance, 1000), 0),
             "nominal_current_kA": current,
             "extrapolated_voltage_V": v0,
         },
         shipped_factors(),
     ).results["voltage_V"]
-    if abs(resistance) <= 1000:
+    if 0 <= resistance <= 1000:
         assert got == pytest.approx(voltage, rel=1e-12)
 
 
@@ -180,6 +205,13 @@ def test_one_micro_ohm_is_600_mV_at_600_kA():
     assert "nominal_current_kA = -600" in refused(
         "normalised_voltage", resistance_uOhm=3, nominal_current_kA=-600
     )
+
+
+def test_a_resistance_that_no_cell_has():
+    asked = {"nominal_current_kA": 600}
+    for resistance, doubt in ((-1, True), (3.8e-6, True), (0.0038, True), (0, True), (3.8, False)):
+        said = notes("normalised_voltage", resistance_uOhm=resistance, **asked)
+        assert ("check that it is in µΩ" in said) == doubt
 
 
 def test_anode_current_density():
@@ -213,6 +245,11 @@ def test_a_line_of_240_cells():
     assert got["metal_t_per_h"] == pytest.approx(45.18, abs=0.005)
     assert got["total_kWh_per_t"] == pytest.approx(13047, abs=0.5)
     assert got["dc_kWh_per_t"] == pytest.approx(12589.2, abs=0.05)
+
+
+def test_auxiliaries_above_the_line_are_a_note():
+    assert "check that it is in MW" in notes("line_power", **(LINE | {"auxiliaries_MW": 12000}))
+    assert "check that it is in MW" not in notes("line_power", **(LINE | {"auxiliaries_MW": 577}))
 
 
 @given(aux=st.floats(0, 100), rectifier=st.floats(0.9, 1), voltage=st.floats(3, 6))

@@ -64,8 +64,19 @@ def test_the_standard_is_consistent_with_itself():
 
 def test_an_indicator_has_its_own_unit():
     said = refused("gb21346_level", indicator="liquid_ac", value=12.98)
-    assert said.endswith("must be above 5640; liquid_ac is in kWh/t")
-    assert "kgce/t" in refused("gb21346_level", indicator="ingot_total_kgce", value=13.3)
+    assert said.endswith("must be above 5640 and below 40000; liquid_ac is in kWh/t")
+    for indicator, values in (
+        ("liquid_total_ac", (13.3, 1670, 47900)),  # MWh/t, kgce/t, MJ/t
+        ("ingot_total_kgce", (1.67, 13.3, 48.9, 13300, 48900)),  # tce/t, MWh/t, GJ/t, kWh/t, MJ/t
+        ("alumina_process", (0.3, 9, 2600, 9000)),  # tce/t, GJ/t, kWh/t, MJ/t
+        ("alumina_total", (0.34, 12, 2800, 12000)),
+    ):
+        for value in values:
+            assert f"{indicator} is in k" in refused(
+                "gb21346_level", indicator=indicator, value=value
+            )
+    # an old plant by the sinter process, and a poor smelter: no level, and no error
+    assert level("alumina_total", 1400) == level("liquid_ac", 17500) == 0
     assert "use one of liquid_ac," in refused("gb21346_level", indicator="liquid", value=13000)
 
 

@@ -101,7 +101,7 @@ def test_workbook_example_of_overvoltage():
     )
 
 
-@pytest.mark.parametrize("efficiency", [0.95, 1, 0, 101, -95])
+@pytest.mark.parametrize("efficiency", [0.95, 1, 1.1, 49, 0, 101, -95])
 def test_overvoltage_takes_efficiency_in_percent(efficiency):
     """As a fraction the answer would be a hundred times too large."""
     said = refused(
@@ -227,6 +227,10 @@ def test_more_minutes_or_more_metal_is_more_gas(minutes, tonnes, more):
         ({"slope": 0.1}, "weight_fraction is missing"),
         ({"weight_fraction": 0.1}, "slope is missing"),
         ({"slope": 0.1, "weight_fraction": 0.1, "technology": "CWPB"}, "not both"),
+        (
+            {"slope": 0.1, "weight_fraction": 0.1, "factors": "ipcc-2006"},
+            "factors is where technology is looked up; with slope leave it out",
+        ),
         ({"slope": 0.1, "weight_fraction": 12.1}, "is a percentage; write 0.121"),
         ({"technology": "PBPF"}, "use one of PFPB_L, PFPB_M, PFPB_MW, CWPB, SWPB, VSS, HSS"),
         ({"technology": "CWPB", "factors": "epa"}, "use one of cbam-2025, ipcc-2006"),

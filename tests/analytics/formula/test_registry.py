@@ -148,7 +148,9 @@ def test_names_near_the_right_one():
         formula("dc_specific_enrgy")
     assert said(row_of(X), {"X": 1, "x": 1}).endswith('no key X; did you mean "x"?')
     voltage = row_of(Key("voltage_V", "V", ""), Key("current_kA", "kA", ""))
-    assert said(voltage, {"voltage_mV": 1}).endswith('did you mean "voltage_V"?')
+    hint = 'did you mean "voltage_V"? mind the unit: it is in V'
+    assert said(voltage, {"voltage_mV": 1}).endswith(hint)
+    assert said(voltage, {"VOLTAGE_V": 1}).endswith('did you mean "voltage_V"?')
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,8 @@ def test_a_result_that_is_not_finite_is_an_error():
 def test_lists_words_and_whole_numbers():
     series = row_of(Key("x", "t", "masses", low=0, kind="list"))
     assert evaluate_formula(series, {"x": "1, 2.5,3"}, {}).results["out"] == [1, 2.5, 3]
-    assert "x = -1: must be at least 0" in said(series, {"x": [1, -1]})
+    assert "x, number 2 = -1: must be at least 0" in said(series, {"x": [1, -1]})
+    assert "x, number 3 = nan: not a number" in said(series, {"x": "1,2,nan"})
     assert "numbers with commas" in said(series, {"x": []})
     word = row_of(Key("x", "", "a word", choices=("one", "two")))
     assert "use one of one, two" in said(word, {"x": "three"})
@@ -212,6 +215,45 @@ def test_factors_are_named_once_with_their_doubt():
     assert found.factors == [doubtful]
     assert found.notes == ["unverified: a.b could not be confirmed at the source"]
     assert said(row_of(compute=compute), {}, {}).startswith("test: there is no factor a.b; ")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "says"),
+    [
+        ("standard_coal", "energy_MWh", 'did you mean "energy_kWh"? mind the unit: it is in kWh'),
+        ("pfc_duct", "cf4_kg", 'did you mean "cf4_t"? mind the unit: it is in t'),
+        ("pfc_overvoltage", "aeo_V", 'did you mean "aeo_mV"? mind the unit: it is in mV'),
+        ("liquidus", "alf3_percent", 'did you mean "alf3"?'),
+    ],
+)
+def test_a_near_key_in_another_unit_says_its_unit(name, wrong, says):
+    assert said(formula(name), {wrong: 1}).endswith(says)
+
+
+SHARE = Key("x", "1", "", low=0, high=1, least=0.5)
+PERCENT = Key("x", "%", "", low=0, high=20, least=0.05)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        (SHARE, 93.5, " is a percentage; write 0.935"),
+        (SHARE, 1.5, ": must be at least 0 and at most 1"),
+        (PERCENT, 0.02, " is a fraction; write 2"),
+        (PERCENT, 0.0001, ": must be 0 or at least 0.05 and at most 20 %"),
+        (PERCENT, -1, ": must be 0 or at least 0.05 and at most 20 %"),
+        (Key("x", "%", "", low=50, high=100), 0.95, " is a fraction; write 95"),
+        (Key("x", "%", "", low=50, high=100), 0.3, ": must be at least 50 and at most 100 %"),
+        (Key("x", "%", "", low=50, high=100), 1, ": must be at least 50 and at most 100 %"),
+    ],
+)
+def test_what_was_meant_is_named_only_where_it_can_be(key, value, says):
+    assert said(row_of(key), {"x": value}) == f"test: x = {value}{says}"
+
+
+def test_what_may_be_none_may_be_0():
+    for key, value in ((PERCENT, 0), (PERCENT, 0.05), (SHARE, 0.1)):
+        assert evaluate_formula(row_of(key), {"x": value}, {}).results == {"out": value}
 
 
 def test_choices_are_what_the_plant_has():

@@ -20,7 +20,7 @@ def compute(name, **given):
 def refused(name, **given):
     with pytest.raises(FormulaError) as error:
         compute(name, **given)
-    assert "\\n" not in str(error.value)
+    assert "\n" not in str(error.value)
     return str(error.value)
 
 
@@ -120,6 +120,50 @@ def test_baseline_refuses_what_has_no_answer(longley):
     assert "each name once" in refused("baseline", file=longley, column="gnp", terms="year,year")
     assert "term_values has 2" in refused("baseline", values="1,2,3", terms="x", term_values="1,2")
     assert "file and column" in refused("baseline", terms="x")
+
+
+def test_baseline_refuses_names_and_numbers_that_mean_two_things(tmp_path):
+    path = tmp_path / "days.csv"
+    path.write_text("day,MWh,intercept\n1,5,1\n2,6,3\n3,8,2\n4,9,5\n")
+    days = {"file": str(path), "column": "MWh"}
+    assert "another name" in refused("baseline", **days, terms="day,intercept")
+    assert "MWh is what they are to explain" in refused("baseline", **days, terms="day,MWh")
+    assert "leave it out with a file" in refused("baseline", **days, terms="day", term_values="1,2")
+
+
+def baseline_of(y, **terms):
+    numbers = [float(x) for column in terms.values() for x in column]
+    asked = {"values": list(y), "terms": ",".join(terms), "term_values": numbers}
+    return evaluate("baseline", asked, shipped_factors())
+
+
+def test_baseline_of_what_does_not_vary_or_has_no_mean():
+    same = refused("baseline", values="5,5,5,5", terms="t", term_values="1,2,3,4")
+    assert "values does not vary" in same
+    found = baseline_of([-3, -1, 1, 3], t=[1, 2, 3, 4])
+    assert found.results["coefficients"] == pytest.approx({"intercept": -5, "t": 2})
+    assert found.results["cv_rmse_percent"] is None
+    assert any("no CV(RMSE)" in note for note in found.notes)
+    shifted = baseline_of([97, 99, 101, 104], t=[1, 2, 3, 4])
+    assert shifted.results["cv_rmse_percent"] > 0
+
+
+def test_baseline_names_terms_that_tell_the_same():
+    t = np.arange(1.0, 13.0)
+    wobble = 1e-3 * np.resize([0, 1, -1, 1, 0, -1], 12)
+    other = np.resize([4.0, 1, 3], 12)
+    y = 10 + 2 * t + np.resize([0.1, -0.2, 0.1, 0.05], 12)
+    (note,) = [
+        n for n in baseline_of(y, t=t, t2=2 * t + 1 + wobble, o=other).notes if "inflat" in n
+    ]
+    assert "t (" in note
+    assert "t2 (" in note
+    assert "o (" not in note
+    # two terms with the correlation r have the inflation 1/(1 − r²): 10 at r = 0.9487
+    a, b = np.resize([1.0, -1, 1, -1], 12), np.resize([1.0, 1, -1, -1], 12)
+    for r, said in ((0.947, False), (0.951, True)):
+        notes = baseline_of(y, a=a, b=r * a + math.sqrt(1 - r * r) * b).notes
+        assert any("inflation" in note for note in notes) == said
 
 
 def test_ar1_residuals_widen_the_standard_errors():
@@ -243,7 +287,12 @@ def test_normal_course_from_the_first_values(tmp_path):
     assert other["mean"] == pytest.approx(values[:30].mean(), abs=1e-3)
     assert "leave it out" in refused("cusum", **given_, mean=1, sigma=1, reference=30)
     assert "do not vary" in refused("cusum", values=[1.0] * 20)
-    assert "reference of 5 of 4" in refused("cusum", values="1,2,3,4")
+    assert "reference = 9: there are 5 values" in refused("ewma", values="1,2,3,4,6", reference=9)
+    for few in ("1,2,3,4", "7"):
+        assert f"5 values at least, not by {few.count(',') + 1}; give both" in refused(
+            "cusum", values=few
+        )
+    assert compute("cusum", values="7", mean=7, sigma=1)["plus"] == [0]
 
 
 def test_autocorrelated_values_are_called_so():
@@ -256,20 +305,64 @@ def test_a_gap_in_a_file_is_null_and_text_an_error(tmp_path):
     path = tmp_path / "gap.csv"
     path.write_text("t,v\n1,3\n2,\n3,4\n", encoding="utf-8-sig")
     for name, series in (("cusum", "plus"), ("ewma", "ewma")):
-        found = compute(name, file=str(path), column="v", mean=3, sigma=1)
-        assert [value is None for value in found[series]] == [False, True, False]
-    path.write_text("t,v\n1,3\n2,off\n")
-    assert "row 2: off is not a number" in refused(
-        "cusum", file=str(path), column="v", mean=3, sigma=1
-    )
-    assert "not CSV in UTF-8" in refused_bytes(path)
-    path.write_text("t,v\n")
-    assert "no rows" in refused("cusum", file=str(path), column="v", mean=3, sigma=1)
+        asked = {"file": str(path), "column": "v", "mean": 3, "sigma": 1}
+        found = evaluate(name, asked, shipped_factors())
+        assert [value is None for value in found.results[series]] == [False, True, False]
+        assert found.notes == ["1 of 3 values are gaps: the chart stands still there"]
 
 
-def refused_bytes(path):
-    path.write_bytes("时间,v\n1,2\n".encode("gbk"))
-    return refused("cusum", file=str(path), column="v", mean=3, sigma=1)
+def charted(path, text, column="v"):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    asked = {"file": str(path), "column": column, "mean": 3, "sigma": 1}
+    return evaluate("cusum", asked, shipped_factors())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("t,v\n1,3\n2,off\n", "row 2: v = off: not a number"),
+        ("t,v\n1,3\n2,nan\n", "row 2: v = nan: not a number"),
+        ("t,v\n1,-inf\n", "row 1: v = -inf: not a number"),
+        ("t,v\n1,1e400\n", "row 1: v = 1e400: must be a finite number"),
+        ("t,v\n1,1_000\n", "write 1000: nothing groups the digits"),
+        ("t,v\n1,１２\n", "row 1: v = １２: not a number"),
+        ('t,v\n1,"0,5"\n', "write 0.5: the decimal sign is a point"),
+        ("t,v\n1,3\n0,5,5\n", "row 2: 3 fields below a header of 2; write decimals with a point"),
+        ("t;v\n1;0,5\n", "write 0.5: the decimal sign is a point"),
+        ("t,v,v\n1,2,3\n", "has 2 columns v; rename"),
+        ("t,v\n1,\n2\n", "column v is empty"),
+        ("t,v\n", "no rows"),
+        ("", "is empty; write a header"),
+        ("\n \n", "is empty; write a header"),
+        ('t,v\n1,3\n2,"4\n3,5\n', "row 2: unexpected end of data; look for a quote left open"),
+        ('t,"v\n1,3\n', "the header: unexpected end of data"),
+        ('"t\n1",w\n1,3\n', "has no column v; use one of t 1, w"),
+        ("时间,v\n1,2\n".encode("gbk"), "not CSV in UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_as_it_is_meant_is_one_line(tmp_path, text, said):
+    with pytest.raises(FormulaError) as error:
+        charted(tmp_path / "wrong.csv", text)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "t,v\n1,4\n\n2\n3,5\n",
+        "\ufeffv,t\r\n4,1\r\n,2\r\n5,3\r\n\r\n",
+        "t;v\n1;4\n2;\n3;5",
+        "t\tv\r1\t4\r2\t\r3\t5\r",
+        '"a, b", v \n"x, y", 4 \n"x",""\n"x","5"\n',
+        "v\n4\n\n5\n\n",
+        "t,v\n1,4,\n2,,\n3,5,\n",
+    ],
+)
+def test_files_as_they_are_written(tmp_path, text):
+    found = charted(tmp_path / "right.csv", text)
+    assert found.results["plus"] == [0.5, None, 2.0]
+    assert "1 of 3 values are gaps" in found.notes[0]
 
 
 def test_ewma_of_montgomery():
@@ -350,10 +443,64 @@ def test_alarm_rate_of_plain_times():
     assert found["per_day"] == pytest.approx(144)  # IEC 62682's 144 a day are one in 10 min
     assert next(iter(found["verdicts"].values())) == "acceptable"
     assert found["chattering"] is None
+    assert found["floods"] == []
     dense = compute("alarm_rate", values=[10.0 * i for i in range(720)])
     assert dense["per_10min"] == 60
     assert next(iter(dense["verdicts"].values())) == "unacceptable"
     assert dense["share_above_10_percent"] == 100
+
+
+def test_alarm_rate_is_over_the_time_that_was_watched():
+    def notes_and_rates(**given):
+        found = evaluate("alarm_rate", given, shipped_factors())
+        return " ".join(found.notes), found.results["per_10min"], found.results["per_day"]
+
+    # 24 alarms in the 40 min of four periods; the last one at 40 min begins a fifth
+    every_100_s = [100.0 * i for i in range(24)]
+    said, per_10min, per_day = notes_and_rates(values=every_100_s)
+    assert (per_10min, per_day) == (6, pytest.approx(864))
+    assert "clock's ten-minute periods from the first alarm to the last, 0.67 h" in said
+    assert "too short to judge" in said
+    assert notes_and_rates(values=[*every_100_s[:-1], 2400])[1] == pytest.approx(4.8)
+    said, per_10min, _ = notes_and_rates(values=[*every_100_s[:-1], 2400], period_h=0.6667)
+    assert per_10min == pytest.approx(6, rel=1e-4)
+    assert "not given" not in said
+    assert "0.67 h are too short" in said
+    assert notes_and_rates(values="600", period_h=24)[0] == ""
+    assert "0.17 h are too short" in notes_and_rates(values="600")[0]
+    # the share is of the periods that were watched: one of six
+    found = compute("alarm_rate", values=every_100_s[:1] * 11, period_h=1)
+    assert found["share_above_10_percent"] == pytest.approx(100 / 6)
+    found = compute("alarm_rate", values=every_100_s[:1] * 11, period_h=0.1667)
+    assert found["share_above_10_percent"] == 100
+
+
+def test_alarm_rate_is_bounded_and_quick():
+    assert "at most 87660 h" in refused("alarm_rate", values="1,2", period_h=1e12)
+    assert "span 3168.8 years, 10 at most" in refused("alarm_rate", values="0,1e11")
+    ten_years = compute("alarm_rate", values=[0, 87660 * 3600.0])
+    assert ten_years["per_day"] == pytest.approx(2 / 3652.5, rel=1e-4)
+    lone = compute("alarm_rate", values=[86400.0] * 11, period_h=87660)
+    assert lone["floods"] == [{"start": "1970-01-02T00:00:00Z", "minutes": 10, "alarms": 11}]
+    assert lone["share_above_10_percent"] == pytest.approx(100 / 525_960)
+
+
+def test_alarms_without_priority_or_name_are_said(tmp_path):
+    path = tmp_path / "alarms.csv"
+    rows = [
+        f"2026-11-21T06:00:{second:02}Z,,{level}" for second, level in ((0, 1), (9, ""), (12, 1))
+    ]
+    path.write_text("\n".join(["raised,tag,level", *rows, "2026-11-21T09:00:00+02:00,a,"]))
+    asked = {"file": str(path), "column": "raised", "alarm_columns": "tag"}
+    found = evaluate("alarm_rate", {**asked, "priority_column": "level"}, shipped_factors())
+    assert found.results["priorities_percent"] == {"1": 50, "none": 50}
+    assert found.results["chattering"] == []
+    assert any("2 of 4 alarms have no priority" in note for note in found.notes)
+    assert any("3 of 4 alarms have no name" in note for note in found.notes)
+    for names in (",", "tag,tag"):
+        assert "each name once" in refused("alarm_rate", **{**asked, "alarm_columns": names})
+    path.write_text("raised,tag\n2026-11-21T09:00:00Z,a\n,b\n")
+    assert "row 2: '' is not a time" in refused("alarm_rate", **asked)
 
 
 def test_alarm_rate_refuses(alarms, tmp_path):
@@ -363,9 +510,25 @@ def test_alarm_rate_refuses(alarms, tmp_path):
     assert "goes with file" in refused("alarm_rate", values="1,2", alarm_columns="entity")
 
 
-@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=100))
-def test_every_alarm_is_in_one_period(times):
-    load = statistics.alarm_load(np.array(times), 10)
-    assert load.counts.sum() == len(times)
-    assert len(load.counts) >= 10
-    assert all(load.counts[first] > 10 for first, _ in load.floods)
+def slow_load(times, periods):
+    """Ten-minute periods one by one, also those without an alarm."""
+    index = [int(time // 600) for time in times]
+    count = max(max(index) - min(index) + 1, periods)
+    counts = [index.count(min(index) + i) for i in range(count)]
+    floods, since = [], None
+    for i, alarms in enumerate([*counts, 0]):
+        if since is None and alarms > 10:
+            since = i
+        elif since is not None and alarms < 5:
+            floods.append((10 * (i - since), sum(counts[since:i])))
+            since = None
+    return max(counts), 100 * sum(alarms > 10 for alarms in counts) / count, floods
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 14)), min_size=1, max_size=12))
+def test_alarm_rate_equals_its_slow_twin(bursts):
+    times = [600.0 * period + 40 * i for period, alarms in bursts for i in range(alarms)]
+    found = compute("alarm_rate", values=times, period_h=3)
+    floods = [(flood["minutes"], flood["alarms"]) for flood in found["floods"]]
+    expected = slow_load(times, 18)
+    assert (found["max_per_10min"], found["share_above_10_percent"], floods) == expected

@@ -18,7 +18,7 @@ def compute(name, **given):
 def refused(name, **given):
     with pytest.raises(FormulaError) as error:
         compute(name, **given)
-    assert "\\n" not in str(error.value)
+    assert "\n" not in str(error.value)
     return str(error.value)
 
 
@@ -93,6 +93,24 @@ def test_anode_effect_has_no_voltage():
     assert "anode effect" in refused("voltage_breakdown", **{**CELL, "current_kA": at * (1 + 1e-9)})
     # just below it the concentration overvoltage is still finite, and far above the usual 31 mV
     assert breakdown(current_kA=at * 0.999)["anode_concentration_V"] > 0.3
+
+
+def test_too_little_current_has_no_overvoltage():
+    # of the reference cell: 0.0029·2.4^0.56 = 0.00473 A/cm2 of 797 720 cm2, 0.257 of 840 000 cm2
+    assert "Eq 26" in refused("voltage_breakdown", **{**CELL, "current_kA": 1})
+    assert "Eq 26" in refused("voltage_breakdown", **{**CELL, "current_kA": 3.77})
+    assert "Eq 28" in refused("voltage_breakdown", **{**CELL, "current_kA": 3.78})
+    assert "Eq 28" in refused("voltage_breakdown", **{**CELL, "current_kA": 215.8})
+    least = breakdown(current_kA=215.9)
+    assert least["cathode_concentration_V"] == pytest.approx(0, abs=1e-4)
+    assert min(least.values()) >= 0
+
+
+def test_a_bath_below_its_liquidus_is_said():
+    # that of this bath is 947.95 degC
+    for celsius, frozen in ((947, True), (949, False)):
+        found = evaluate("voltage_breakdown", {**CELL, "temperature_C": celsius}, shipped_factors())
+        assert any("would freeze" in note for note in found.notes) == frozen
 
 
 def test_impossible_cells():
