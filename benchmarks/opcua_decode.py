@@ -29,13 +29,10 @@ from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import struct_from_binary
 
 from benchmarks.collector import unused_port
-from collector.channel import Put, channel
 from collector.opcua.decode import Decoder, Publication, warm
-from collector.opcua.known import Known
 from collector.opcua.publish import Acknowledge, PublishLoop
+from collector.opcua.reader import OpcUaReader
 from collector.opcua.services import Services
-from collector.opcua.session import OpcUaSession
-from collector.source import SourceHealth
 from plant.model import Plant, Signal, Site, Source, StoreSettings, Tag, TimeSettings
 from tests.peers.opcua_bodies import data_change, publish_response, slots_of
 from tests.peers.opcua_fuzz import fuzz
@@ -143,16 +140,17 @@ async def bare_loop(client: Client, values: int, seconds: float) -> tuple[float,
     create.Parameters.RequestedLifetimeCount = 1000
     create.Parameters.RequestedMaxKeepAliveCount = 10
     create.Parameters.PublishingEnabled = True
-    services = Services(client)
+    services = Services()
+    services.use(client)
     await services.call(create, ua.CreateSubscriptionResponse)
 
     async def take(
         publication: Publication | None, _: int, acknowledge: Acknowledge | None
     ) -> None:
         assert publication is not None
-        assert acknowledge is not None
         count.values += len(publication.batch)
-        acknowledge()
+        if acknowledge is not None:  # no keep-alive
+            acknowledge()
 
     loop = asyncio.create_task(
         PublishLoop(services, Decoder(slots_of([[-1]] * values)), take).run()
@@ -164,17 +162,13 @@ async def bare_loop(client: Client, values: int, seconds: float) -> tuple[float,
 
 
 async def whole_session(client: Client, values: int, seconds: float) -> tuple[float, float]:
-    plant = plant_of(values)
-    known = Known.since(np.full(values, np.iinfo(np.int64).min))
+    """By a connection of its own."""
+    plant = plant_of(values, client.server_url.geturl())
+    reader = OpcUaReader(plant.sources[0], plant, np.zeros(values, np.int64))
     count = Count()
 
-    async def run(put: Put) -> None:
-        session = OpcUaSession(client, plant.sources[0], plant, SourceHealth(), known, put)
-        await session.open()
-        await session.run()
-
     async def consume() -> None:
-        async with aclosing(channel(run)) as deliveries:
+        async with aclosing(reader.deliveries()) as deliveries:
             async for delivery in deliveries:
                 count.values += len(delivery.batch)
                 count.began.set()
@@ -189,8 +183,9 @@ async def whole_session(client: Client, values: int, seconds: float) -> tuple[fl
         task.cancel()
 
 
-def plant_of(values: int) -> Plant:
-    source = Source("s", "opcua", 3.0, {"publishing_interval_s": 1.0})
+def plant_of(values: int, url: str) -> Plant:
+    options = {"url": url, "anonymous": True, "publishing_interval_s": 1.0}
+    source = Source("s", "opcua", 3.0, options)
     signal = Signal("voltage", "cell", "V", "gauge", -1e9, 1e9, 10.0, "", "")
     tags = tuple(
         Tag(i, f"c{i}.voltage", f"c{i}", signal, "s", {"node": f"ns=1;s=n{i}"}, "V", 1.0, 0.0,
