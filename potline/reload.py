@@ -136,9 +136,9 @@ async def _hand_over(stack: Stack, parts: Parts, move: Move) -> float:
     await asyncio.to_thread(stack.spool.tidy)  # what is learnt of it below is then little
     if loses_tags:
         await _await_store(stack)
-    else:
+    await stack.supervisor.make_way(plant)  # the writer goes on: who leaves may wait for room
+    if not loses_tags:
         await asyncio.to_thread(stack.writer.stop)
-    await stack.supervisor.make_way(plant)
     async with stack.turn, stack.intake.still:
         began = time.monotonic()
         try:
