@@ -90,11 +90,8 @@ def fill(plant: Plant, values: int, hours: float) -> None:
 
 def received(plant: Plant) -> int:
     """Values that the ledger knows, while nobody runs."""
-    spool = Spool(Path(plant.store.path) / "spool.sqlite", plant)
-    try:
+    with contextlib.closing(Spool(Path(plant.store.path) / "spool.sqlite", plant)) as spool:
         return sum(row.received for row in spool.ledger().values())
-    finally:
-        spool.close()
 
 
 def restart(
@@ -170,9 +167,7 @@ def main() -> None:
         own.mkdir()
         file = opcua_plant(given.rate, port, store.server, own)
         plant = load(file)
-        restart(
-            file, own / "log", steady_s=STEADY_S
-        )  # the first start makes series and a checkpoint
+        restart(file, own / "log", steady_s=STEADY_S)  # makes series and a checkpoint
         for spooled in (0, given.values):
             rounds = []
             for k in range(given.rounds):

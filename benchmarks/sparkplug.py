@@ -65,8 +65,8 @@ def plant_of(metrics: int) -> Any:
         )
         for i in range(metrics)
     ]  # fmt: skip
-    time = SimpleNamespace(max_future_s=60.0)
-    return SimpleNamespace(tags=tags, time=time, hold_ns=np.full(metrics, 30 * 10**9))
+    settings = SimpleNamespace(max_future_s=60.0)
+    return SimpleNamespace(tags=tags, time=settings, hold_ns=np.full(metrics, 30 * 10**9))
 
 
 def feed(reader: PacketReader, decoder: SparkplugDecoder, wire: bytes) -> Iterator[int]:

@@ -29,4 +29,5 @@ def starting() -> None:
 
 
 def started() -> None:
+    """What is garbage from now on is looked for."""
     gc.enable()

@@ -137,27 +137,22 @@ class Client:
         their age, so they are halved until it takes them, and what it takes never is left out: too
         old ones, and with a line in the log others, as of a type that another program has set."""
         todo: list[bytes | memoryview] = [text]
-        left_out: list[tuple[bytes, Refused]] = []
+        left_out, reason = 0, ""
         while todo:
             part = todo.pop()
             try:
                 self.write(bucket, part)
             except Refused as error:
                 rows = bytes(part).splitlines(keepends=True)
-                if len(rows) > 1:
+                told = error.dropped if error.field else None  # it took the others
+                if len(rows) > 1 and told is None:
                     middle = len(rows) // 2
                     todo += [b"".join(rows[middle:]), b"".join(rows[:middle])]
                 elif "retention policy" not in str(error):
-                    left_out.append((rows[0], error))
+                    left_out, reason = left_out + (told or 1), str(error)
         if left_out:
-            line, refusal = left_out[0]
-            log.error(
-                "figures that the store refuses are left out",
-                bucket=bucket,
-                lines=len(left_out),
-                first=line[:200].decode(errors="replace"),
-                reason=str(refusal),
-            )
+            log.error("lines that the store never takes are left out",
+                      bucket=bucket, lines=left_out, reason=reason)  # fmt: skip
 
     def delete(self, bucket: str, start: int, end: int, tags: Mapping[str, str]) -> None:
         """Delete the points of [start, end) ns with these tags."""
