@@ -209,10 +209,11 @@ def _boilers(at: Layout, state: State, frame: Frame, table: Table) -> Floats:
 
 
 def warm(plant: Plant) -> None:
-    """Compile or load every kernel with a beat of nothing, so that the first real one is quick."""
-    start = 0
+    """Compile or load every kernel with a beat of nothing, so that the first real one is quick.
+    It is the last of a block: only then the early warning weighs what it saw."""
+    start = early_warning.BLOCK_NS - plant.beat_ns
     tags = len(plant.tags)
     batch = Batch.of(np.arange(tags), np.full(tags, start), np.full(tags, 1.0))
-    frame, _ = freeze(plant.hold_ns, start, plant.beat_ns, Held.nothing(tags), batch)
+    frame, _ = freeze(plant.hold_ns, start, early_warning.BLOCK_NS, Held.nothing(tags), batch)
     assess(plant, new_state(plant), frame)
     _ = frame.last  # its kernel runs when it is asked for
